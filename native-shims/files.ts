@@ -1,0 +1,60 @@
+/*
+ * Files: open, read at an offset, write at an offset, list a directory.
+ *
+ * Paths are NUL-terminated bytes (`cString`, or a fixed buffer that the caller rewrites), because
+ * the victim scan builds thousands of them and must not create a string for each.
+ */
+import { constants } from 'node:fs';
+import { declare, syscallBuffer } from './libc.js';
+
+/** 0o2000000 on every Linux architecture that Node runs on; node:fs does not export it. */
+const O_CLOEXEC = 0o2000000;
+export const { O_RDONLY, O_WRONLY, O_DIRECTORY, O_NONBLOCK, O_NOCTTY } = constants;
+
+const AT_FDCWD = -100;
+const SEEK_SET = 0;
+const SYS_getdents64 = process.arch === 'arm64' ? 61 : 217;
+
+const openatNative = declare('int openat(int dirfd, void *path, int flags, int mode)');
+const preadNative = declare('int64_t pread(int fd, void *buf, size_t count, int64_t offset)');
+const pwriteNative = declare('int64_t pwrite(int fd, void *buf, size_t count, int64_t offset)');
+const closeNative = declare('int close(int fd)');
+const lseekNative = declare('int64_t lseek(int fd, int64_t offset, int whence)');
+
+/** Opens a path (NUL-terminated); close-on-exec is always added. Returns the fd or -errno. */
+export function open(path: Uint8Array, flags: number): number {
+  return openatNative(AT_FDCWD, path, flags | O_CLOEXEC, 0);
+}
+
+/** As `open`, relative to a directory's fd. */
+export function openat(dirfd: number, path: Uint8Array, flags: number): number {
+  return openatNative(dirfd, path, flags | O_CLOEXEC, 0);
+}
+
+/** Reads up to `buffer.length` bytes at `offset`. Returns the number of bytes (0 at the end) or -errno. */
+export function pread(fd: number, buffer: Uint8Array, offset: number): number {
+  return preadNative(fd, buffer, buffer.length, offset);
+}
+
+/** Writes `length` bytes of `buffer` at `offset`. Returns the number of bytes or -errno. */
+export function pwrite(fd: number, buffer: Uint8Array, length: number, offset: number): number {
+  return pwriteNative(fd, buffer, length, offset);
+}
+
+/** Returns 0 or -errno. */
+export function close(fd: number): number {
+  return closeNative(fd);
+}
+
+/** Starts a directory over, for the next `getdents64`. Returns 0 or -errno. */
+export function rewindDirectory(dirfd: number): number {
+  return lseekNative(dirfd, 0, SEEK_SET);
+}
+
+/**
+ * Fills `buffer` with struct linux_dirent64 records (getdents64(2)): u64 inode, i64 offset,
+ * u16 record length, u8 type, NUL-terminated name. Returns the bytes filled, 0 at the end, or -errno.
+ */
+export function getdents64(dirfd: number, buffer: Uint8Array): number {
+  return syscallBuffer(SYS_getdents64, dirfd, buffer, buffer.length, 0, 0);
+}

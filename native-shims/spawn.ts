@@ -1,0 +1,119 @@
+/*
+ * Starting a program without waiting for it, and collecting it afterwards.
+ *
+ * posix_spawn(3) is vfork-like in glibc and musl: no page tables are copied and it works under
+ * vm.overcommit_memory=2, where fork fails. But its caller is suspended until the child has called
+ * execve, and execve reads the program from disk: on a machine that thrashes, or from a dead NFS
+ * mount, that can take for ever. So it runs on one of libuv's threads; the pid appears in the
+ * slot's own memory when the child is started, and the guard's thread looks for it at each tick.
+ *
+ * All memory that the call reads (path, arguments, environment, pointers to them) is laid out in
+ * the slot once, so nothing moves or is freed while the other thread works.
+ */
+import { addressOf, cString, declare, declareRaw, declareThreaded, fixedBuffer } from './libc.js';
+
+const POSIX_SPAWN_SETPGROUP = 0x02;
+const POSIX_SPAWN_SETSIGDEF = 0x04;
+const POSIX_SPAWN_SETSIGMASK = 0x08;
+
+/* posix_spawnattr_t: 336 bytes in glibc and musl; sigset_t: 128. The rest is margin. */
+const SPAWNATTR_BYTES = 1024;
+const SIGSET_BYTES = 256;
+
+const P_PID = 1;
+const WNOHANG = 1;
+const WEXITED = 4;
+const CLD_EXITED = 1;
+
+const attrInit = declareRaw('int posix_spawnattr_init(void *attr)');
+const attrSetFlags = declareRaw('int posix_spawnattr_setflags(void *attr, short flags)');
+const attrSetPgroup = declareRaw('int posix_spawnattr_setpgroup(void *attr, int pgroup)');
+const attrSetSigdefault = declareRaw('int posix_spawnattr_setsigdefault(void *attr, void *set)');
+const attrSetSigmask = declareRaw('int posix_spawnattr_setsigmask(void *attr, void *set)');
+const sigfillset = declareRaw('int sigfillset(void *set)');
+const sigemptyset = declareRaw('int sigemptyset(void *set)');
+const waitidNative = declare('int waitid(int idtype, unsigned int id, void *info, int options)');
+const spawnThreaded = declareThreaded(
+  'int posix_spawn(void *pid, void *path, void *actions, void *attr, void *argv, void *envp)',
+);
+
+/*
+ * The child starts with every signal at its default and none blocked (Node ignores SIGPIPE, which
+ * a hook would inherit: `yes | head` would then never end) and leads a process group of its own, so
+ * that it can be ended together with what it started.
+ */
+const spawnAttributes = fixedBuffer(SPAWNATTR_BYTES);
+{
+  const signals = fixedBuffer(SIGSET_BYTES);
+  attrInit(spawnAttributes);
+  sigfillset(signals);
+  attrSetSigdefault(spawnAttributes, signals);
+  sigemptyset(signals);
+  attrSetSigmask(spawnAttributes, signals);
+  attrSetPgroup(spawnAttributes, 0);
+  attrSetFlags(spawnAttributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+}
+
+/** A NULL-terminated array of pointers to the given C strings. */
+function pointerArray(strings: readonly Buffer[]): Buffer {
+  const out = fixedBuffer((strings.length + 1) * 8);
+  for (const [index, string] of strings.entries()) out.writeBigUInt64LE(addressOf(string), index * 8);
+  return out;
+}
+
+/** One program that can be started again and again, one instance at a time. */
+export class SpawnSlot {
+  /* posix_spawn writes here from the other thread: [0] the pid. */
+  private readonly pidCell = new Int32Array(fixedBuffer(8).buffer);
+  private readonly pidBuffer = Buffer.from(this.pidCell.buffer);
+  private readonly path: Buffer;
+  private readonly argv: Buffer;
+  private readonly envp: Buffer;
+
+  /**
+   * @param path  the program, absolute
+   * @param args  argv, argv[0] included; C strings that the caller may rewrite between two starts
+   * @param env   `NAME=value` C strings, likewise
+   */
+  constructor(path: string, args: readonly Buffer[], env: readonly Buffer[]) {
+    this.path = cString(path);
+    this.argv = pointerArray(args);
+    this.envp = pointerArray(env);
+  }
+
+  /**
+   * Queues the start. `startedPid` tells when the child is there; a failure reaches `onFailure`
+   * (an errno, positive) at the event loop's next turn.
+   */
+  start(onFailure: (errno: number) => void): void {
+    this.pidCell[0] = 0;
+    spawnThreaded([this.pidBuffer, this.path, null, spawnAttributes, this.argv, this.envp], (errno) => {
+      if (errno !== 0) onFailure(errno);
+    });
+  }
+
+  /** The child's pid, or 0 while there is none (yet). */
+  startedPid(): number {
+    return Atomics.load(this.pidCell, 0);
+  }
+}
+
+/* siginfo_t on 64-bit machines: si_code at 8, si_pid at 16, si_status at 24 */
+const siginfo = new Int32Array(fixedBuffer(128).buffer);
+const siginfoBuffer = Buffer.from(siginfo.buffer);
+
+/** waitid: the child is still running. */
+export const STILL_RUNNING = -1000;
+
+/**
+ * Collects a child that has ended, without waiting. Returns its exit status (0 to 255),
+ * 256 + the signal that ended it, STILL_RUNNING, or -errno (-ECHILD).
+ */
+export function reap(pid: number): number {
+  siginfo[4] = 0;
+  const result = waitidNative(P_PID, pid, siginfoBuffer, WNOHANG | WEXITED);
+  if (result < 0) return result;
+  if (siginfo[4] === 0) return STILL_RUNNING;
+  const status = siginfo[6] as number;
+  return siginfo[2] === CLD_EXITED ? status : 256 + status;
+}

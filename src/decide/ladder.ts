@@ -1,0 +1,72 @@
+/*
+ * One kill from the crossing of a limit to the end: which step comes next. Pure: facts and the time
+ * in, a step out; guard/ does what the step says.
+ *
+ *   watching ──limit crossed──> select ──> [pre-hook, at most 200 ms] ──> terminating ──> watching
+ *                                                              └────────> killing ────┘      ^
+ *                                        SIGKILL limit crossed, or ignored for 10 s ─^       │
+ *                                                                    exited, or given up ────┘
+ *
+ * One kill at a time: nobody else is selected until this one is over.
+ */
+import { LEVEL_KILL, LEVEL_NONE, type Level } from '../shared/limits.js';
+
+/** How long the -P program may hold up the signal: earlyoom's number. */
+export const PRE_HOOK_MS_MAX = 200;
+
+/**
+ * How long a victim may ignore SIGTERM while memory stays at the limit: then SIGKILL. As long as earlyoom
+ * waits before it asks the same process once more.
+ */
+export const TERM_MS_MAX = 10_000;
+
+/** How long to wait for a process to end after SIGKILL before it is put aside (it sits in the kernel, in state D). */
+export const KILL_MS_MAX = 10_000;
+
+export type Phase = 'watching' | 'pre-hook' | 'terminating' | 'killing';
+
+export type Step =
+  | 'wait'
+  | 'select'
+  /** The pre-hook is over: verify and signal. */
+  | 'signal'
+  /** Memory has recovered before the signal. */
+  | 'let-go'
+  /** SIGTERM was sent, and memory has fallen to the SIGKILL limit. */
+  | 'escalate-by-limit'
+  /** SIGTERM was ignored for TERM_MS_MAX. */
+  | 'escalate-by-time'
+  | 'exited'
+  | 'give-up';
+
+/** What the step depends on, besides the phase. */
+export interface LadderFacts {
+  level: Level;
+  /** The victim has ended. */
+  victimGone: boolean;
+  /** The pre-hook has ended (or could not be started). */
+  preHookDone: boolean;
+  /** Since the phase began, ms. */
+  elapsedMs: number;
+  /** The guard pauses (after a failure, or in a dry run) and selects nobody now. */
+  paused: boolean;
+}
+
+export function nextStep(phase: Phase, facts: LadderFacts): Step {
+  if (phase === 'watching') return facts.level !== LEVEL_NONE && !facts.paused ? 'select' : 'wait';
+  if (facts.victimGone) return 'exited';
+  if (phase === 'pre-hook') return afterPreHook(facts);
+  if (phase === 'terminating') return whileTerminating(facts);
+  return facts.elapsedMs >= KILL_MS_MAX ? 'give-up' : 'wait';
+}
+
+function afterPreHook(facts: LadderFacts): Step {
+  if (facts.level === LEVEL_NONE) return 'let-go';
+  return facts.preHookDone || facts.elapsedMs >= PRE_HOOK_MS_MAX ? 'signal' : 'wait';
+}
+
+function whileTerminating(facts: LadderFacts): Step {
+  if (facts.level === LEVEL_KILL) return 'escalate-by-limit';
+  if (facts.elapsedMs < TERM_MS_MAX) return 'wait';
+  return facts.level === LEVEL_NONE ? 'give-up' : 'escalate-by-time';
+}

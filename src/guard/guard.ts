@@ -1,0 +1,335 @@
+/*
+ * The guard: one tick after the other, for ever.
+ *
+ *   wait      poll(2) on the victim's and the hooks' pidfds, until the cadence says look again
+ *   sample    /proc/meminfo
+ *   decide    decide/: the level, and which step of the ladder comes next
+ *   act       select, signal, escalate, collect
+ *   report    memory reports; everything else is said where it happens
+ *
+ * All of it blocks the thread, on purpose: nothing else has to run here. At least once a second, and
+ * when a signal interrupts the wait, the tick chain makes room for Node's event loop, which is where
+ * signals to the guard and a hook's failure to start arrive.
+ */
+
+import { monotonicMs } from '../../native-shims/clock.js';
+import { EINTR, EPERM, ESRCH, ETIME, strerror } from '../../native-shims/errno.js';
+import { SIGKILL, SIGTERM } from '../../native-shims/pidfd.js';
+import type { PollSet } from '../../native-shims/poll.js';
+import type { Hooks } from '../act/hooks.js';
+import type { KernelOomKiller } from '../act/kernel-oom.js';
+import type { Target } from '../act/target.js';
+import { Cadence, WAIT_MS_MAX } from '../decide/cadence.js';
+import { KILL_MS_MAX, nextStep, type Phase, PRE_HOOK_MS_MAX, type Step, TERM_MS_MAX } from '../decide/ladder.js';
+import { levelOf } from '../decide/limits.js';
+import type { Log } from '../report/log.js';
+import {
+  sayDidNotExit,
+  sayEscalating,
+  sayExited,
+  sayGroup,
+  sayKillFailed,
+  sayLowMemory,
+  sayMemory,
+  saySending,
+} from '../report/messages.js';
+import type { MemorySampler } from '../sample/memory-sampler.js';
+import { LEVEL_KILL, LEVEL_NONE, type Level, type Limits } from '../shared/limits.js';
+import { emptyVictim } from '../shared/victim.js';
+import { ProcessList } from './process-list.js';
+import type { Selector } from './selector.js';
+
+/** After a failure, in a dry run and after the kernel's OOM killer was called: earlyoom's second. */
+const PAUSE_MS = 1000;
+
+/** While /proc/meminfo can't be read: look again this often, complain that often. */
+const RETRY_MS = 100;
+const COMPLAIN_MS = 10_000;
+
+/** The event loop gets a turn at least this often. */
+const TURN_MS = 1000;
+
+/** While a hook is being started: its pid comes from another thread, so there is nothing to poll. */
+const STARTING_WAIT_MS = 1;
+
+/** While the victim dies without a pidfd to wait on. */
+const DYING_WAIT_MS = 20;
+
+const PHASE_MS_MAX: Record<Phase, number> = {
+  watching: Number.POSITIVE_INFINITY,
+  'pre-hook': PRE_HOOK_MS_MAX,
+  terminating: TERM_MS_MAX,
+  killing: KILL_MS_MAX,
+};
+
+/** How the guard behaves, besides whom it selects. */
+export interface GuardPolicy {
+  limits: Limits;
+  dryrun: boolean;
+  killGroup: boolean;
+  /** 0: no reports. */
+  reportIntervalMs: number;
+}
+
+/** The parts that the guard is put together from (see start.ts). */
+export interface GuardParts {
+  log: Log;
+  sampler: MemorySampler;
+  selector: Selector;
+  target: Target;
+  hooks: Hooks;
+  pollSet: PollSet;
+  /** --kernel-oom, or null. */
+  kernelOom: KernelOomKiller | null;
+  setAside: ProcessList;
+}
+
+export class Guard {
+  private readonly cadence = new Cadence();
+  private readonly victim = emptyVictim();
+  /** Ignored a SIGTERM before: gets SIGKILL at once if it is chosen again. */
+  private readonly stubborn = new ProcessList();
+  private phase: Phase = 'watching';
+  private phaseSinceMs = 0;
+  private signalledMs = 0;
+  private pausedUntilMs = 0;
+  private nextReportMs = 0;
+  private nextComplaintMs = 0;
+  private waitMs = 0;
+
+  constructor(
+    private readonly policy: GuardPolicy,
+    private readonly parts: GuardParts,
+  ) {}
+
+  /** Runs ticks for ever; returns to the event loop between two chains of them. */
+  run(): void {
+    const startedMs = monotonicMs();
+    let interrupted = false;
+    do {
+      interrupted = this.tick();
+    } while (!interrupted && !this.parts.hooks.starting && monotonicMs() - startedMs < TURN_MS);
+    setImmediate(() => this.run());
+  }
+
+  /** One tick. Returns whether a signal cut the wait short. */
+  private tick(): boolean {
+    const { pollSet, hooks, sampler } = this.parts;
+    const interrupted = pollSet.wait(this.waitMs) === -EINTR;
+    const nowMs = monotonicMs();
+    hooks.service(nowMs);
+    const failure = sampler.sample();
+    if (failure !== null) this.complain(nowMs);
+    const level = failure === null ? levelOf(sampler.memory, this.policy.limits) : LEVEL_NONE;
+    this.perform(this.nextStep(level, nowMs), level, nowMs);
+    if (this.phase === 'watching' && level === LEVEL_NONE && failure === null) this.report(nowMs);
+    this.waitMs = failure === null ? this.nextWaitMs(nowMs) : RETRY_MS;
+    return interrupted;
+  }
+
+  private nextStep(level: Level, nowMs: number): Step {
+    const idle = this.phase === 'watching';
+    return nextStep(this.phase, {
+      level,
+      victimGone: !idle && this.parts.target.hasExited(),
+      preHookDone: this.parts.hooks.beforeKillDone,
+      elapsedMs: nowMs - this.phaseSinceMs,
+      paused: nowMs < this.pausedUntilMs,
+    });
+  }
+
+  private perform(step: Step, level: Level, nowMs: number): void {
+    switch (step) {
+      case 'wait':
+        if (this.phase === 'killing') this.release();
+        return;
+      case 'select':
+        return this.parts.kernelOom === null ? this.select(level, nowMs) : this.callKernelOom(level, nowMs);
+      case 'signal':
+        return this.signal(level, nowMs);
+      case 'let-go':
+        return this.letGo();
+      case 'escalate-by-limit':
+      case 'escalate-by-time':
+        return this.escalate(nowMs);
+      case 'exited':
+        return this.exited(nowMs);
+      case 'give-up':
+        return this.giveUp(nowMs);
+    }
+  }
+
+  /** Finds the victim, looks at memory once more, and begins the kill. */
+  private select(level: Level, nowMs: number): void {
+    const { log, sampler, selector, target, hooks } = this.parts;
+    sayMemory(log, 'warn', sampler.memory);
+    sayLowMemory(log, level, this.policy.limits);
+    const row = selector.select();
+    if (log.debugEnabled) selector.debug(log);
+    // The scan takes milliseconds, in which the hog may have ended by itself.
+    sampler.sample();
+    const levelNow = levelOf(sampler.memory, this.policy.limits);
+    if (levelNow === LEVEL_NONE) {
+      log.say('warn', 'memory situation has recovered while selecting victim');
+      return;
+    }
+    if (row === -1) return this.nobody(nowMs);
+    selector.describe(row, this.victim);
+    saySending(log, this.signalFor(levelNow) === SIGKILL ? 'SIGKILL' : 'SIGTERM', this.victim);
+    const group = this.policy.killGroup ? selector.groupOf(row) : null;
+    if (group !== null) sayGroup(log, group.pgid, group.members.length);
+    const opened = target.open(this.victim, group);
+    if (opened < 0) return this.failed(-opened, nowMs);
+    if (hooks.runBeforeKill(this.victim, nowMs)) this.enter('pre-hook', nowMs);
+    else this.signal(levelNow, nowMs);
+  }
+
+  /** Verifies the victim and sends it the signal that the level asks for. */
+  private signal(level: Level, nowMs: number): void {
+    const { log, target } = this.parts;
+    if (this.policy.dryrun) {
+      log.say('warn', 'dryrun, not actually sending any signal');
+      this.pausedUntilMs = nowMs + PAUSE_MS;
+      return this.finish(nowMs);
+    }
+    this.signalledMs = nowMs;
+    if (!target.verify()) return this.exited(nowMs);
+    const signal = this.signalFor(level);
+    const result = target.signal(signal);
+    if (result < 0) return this.failed(-result, nowMs);
+    this.enter(signal === SIGKILL ? 'killing' : 'terminating', nowMs);
+    this.release();
+  }
+
+  /** SIGKILL below its limits, and for whoever has ignored a SIGTERM before. */
+  private signalFor(level: Level): number {
+    const stubborn = this.stubborn.has(this.victim.pid, this.victim.startTimeTicks);
+    return level === LEVEL_KILL || stubborn ? SIGKILL : SIGTERM;
+  }
+
+  private escalate(nowMs: number): void {
+    sayEscalating(this.parts.log, nowMs - this.signalledMs);
+    const result = this.parts.target.signal(SIGKILL);
+    if (result < 0) return this.failed(-result, nowMs);
+    this.enter('killing', nowMs);
+    this.release();
+  }
+
+  /** Has the kernel free the victim's memory without waiting for the victim. */
+  private release(): void {
+    const { log, target } = this.parts;
+    const result = target.release();
+    if (result === null || !log.debugEnabled) return;
+    log
+      .begin('debug')
+      .text('process_mrelease: ')
+      .text(result === 0 ? 'success' : strerror(-result));
+    log.end();
+  }
+
+  private exited(nowMs: number): void {
+    sayExited(this.parts.log, this.victim.pid, nowMs - this.signalledMs);
+    this.finish(nowMs);
+  }
+
+  /** Memory has come back before the signal was sent. */
+  private letGo(): void {
+    this.parts.log.say('warn', 'memory situation has recovered while selecting victim');
+    this.parts.target.close();
+    this.phase = 'watching';
+  }
+
+  /** The victim outlives its signal. After SIGTERM memory is fine, so that is all; after SIGKILL it is put aside. */
+  private giveUp(nowMs: number): void {
+    const { pid, startTimeTicks } = this.victim;
+    sayDidNotExit(this.parts.log, pid);
+    if (this.phase === 'killing') {
+      this.parts.setAside.add(pid, startTimeTicks);
+      sayKillFailed(this.parts.log, strerror(ETIME));
+      this.parts.hooks.notify('Error: Failed to kill process', nowMs);
+    } else {
+      this.stubborn.add(pid, startTimeTicks);
+    }
+    this.finish(nowMs);
+  }
+
+  /** A system call of the kill failed. A process that is gone already is no failure. */
+  private failed(errno: number, nowMs: number): void {
+    const { log, hooks } = this.parts;
+    if (errno === ESRCH) {
+      if (this.phase === 'watching') this.signalledMs = nowMs;
+      return this.exited(nowMs);
+    }
+    sayKillFailed(log, strerror(errno));
+    hooks.notify('Error: Failed to kill process', nowMs);
+    if (errno === EPERM) {
+      log.say('warn', 'sleeping 1 second');
+    }
+    this.pausedUntilMs = nowMs + PAUSE_MS;
+    this.finish(nowMs);
+  }
+
+  private nobody(nowMs: number): void {
+    const text = 'Could not find a process to kill. Sleeping 1 second.';
+    this.parts.log.say('warn', text);
+    this.parts.hooks.notify(`Error: ${text}`, nowMs);
+    this.pausedUntilMs = nowMs + PAUSE_MS;
+  }
+
+  private callKernelOom(level: Level, nowMs: number): void {
+    const { log, sampler, kernelOom, hooks } = this.parts;
+    sayMemory(log, 'warn', sampler.memory);
+    sayLowMemory(log, level, this.policy.limits);
+    this.pausedUntilMs = nowMs + PAUSE_MS;
+    if (this.policy.dryrun) return log.say('warn', 'dryrun, not triggering the kernel OOM killer');
+    const result = (kernelOom as KernelOomKiller).trigger();
+    if (result < 0) {
+      log.begin('warn').text('kernel OOM killer: failed to write to sysrq-trigger: ').text(strerror(-result));
+      log.end();
+      log.say('warn', 'killing on our own from now on');
+      this.parts.kernelOom = null;
+      this.pausedUntilMs = 0;
+      return;
+    }
+    log.say('warn', 'successfully triggered kernel OOM killer');
+    hooks.notify('Low memory! Triggered kernel OOM killer', nowMs);
+  }
+
+  /** The kill is over, one way or the other. */
+  private finish(nowMs: number): void {
+    this.parts.target.close();
+    this.phase = 'watching';
+    this.parts.hooks.runAfterKill(this.victim, nowMs);
+  }
+
+  private enter(phase: Phase, nowMs: number): void {
+    this.phase = phase;
+    this.phaseSinceMs = nowMs;
+  }
+
+  private report(nowMs: number): void {
+    if (this.policy.reportIntervalMs === 0 || nowMs < this.nextReportMs) return;
+    sayMemory(this.parts.log, 'report', this.parts.sampler.memory);
+    this.nextReportMs = nowMs + this.policy.reportIntervalMs;
+  }
+
+  private complain(nowMs: number): void {
+    if (nowMs < this.nextComplaintMs) return;
+    this.parts.log.say('warn', '/proc/meminfo could not be read, trying again');
+    this.nextComplaintMs = nowMs + COMPLAIN_MS;
+  }
+
+  private nextWaitMs(nowMs: number): number {
+    const { sampler, hooks } = this.parts;
+    const { limits } = this.policy;
+    const asked = this.phase === 'terminating';
+    const mem = asked ? limits.memKillPercent : limits.memTermPercent;
+    const swap = asked ? limits.swapKillPercent : limits.swapTermPercent;
+    let wait = this.cadence.waitMs(sampler.memory, mem, swap, nowMs);
+    if (nowMs < this.pausedUntilMs) wait = Math.min(this.pausedUntilMs - nowMs, WAIT_MS_MAX);
+    if (this.phase === 'killing') wait = DYING_WAIT_MS;
+    if (hooks.starting) wait = Math.min(wait, STARTING_WAIT_MS);
+    const phaseLeft = this.phaseSinceMs + PHASE_MS_MAX[this.phase] - nowMs;
+    return Math.ceil(Math.max(0, Math.min(wait, phaseLeft)));
+  }
+}

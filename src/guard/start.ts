@@ -1,0 +1,204 @@
+/*
+ * From options to a running guard: opens what the ticks need, says what earlyoom says, tries the selection
+ * once on the living machine, and starts the loop.
+ */
+import { accessSync, constants, readFileSync, writeFileSync } from 'node:fs';
+import { monotonicMs } from '../../native-shims/clock.js';
+import { strerror } from '../../native-shims/errno.js';
+import { kill } from '../../native-shims/pidfd.js';
+import { PollSet } from '../../native-shims/poll.js';
+import { clearAmbientCapabilities, setNiceness, setProcessName } from '../../native-shims/priority.js';
+import { HOOK_POLL_SLOTS, Hooks } from '../act/hooks.js';
+import { KernelOomKiller } from '../act/kernel-oom.js';
+import { Target } from '../act/target.js';
+import type { Log } from '../report/log.js';
+import { sayLimits, saySending } from '../report/messages.js';
+import type { MemorySampler } from '../sample/memory-sampler.js';
+import type { PidFiles } from '../sample/pid-files.js';
+import { ProcessScan } from '../sample/process-scan.js';
+import { EXIT_OTHER, FatalError } from '../shared/exit.js';
+import type { GuardOptions, PatternTexts, Persona } from '../shared/options.js';
+import { emptyVictim } from '../shared/victim.js';
+import { Guard } from './guard.js';
+import { compilePatterns, selfPidIn } from './machine.js';
+import { ProcessList } from './process-list.js';
+import { Selector } from './selector.js';
+
+const TARGET_POLL_SLOT = 0;
+const HOOKS_POLL_SLOT = 1;
+
+/** The kernel may deliver the guard's signal to itself through another thread: this long it waits for the end. */
+const SIGNAL_ARRIVES_MS = 200;
+
+const NICENESS = -20;
+const OOM_SCORE_ADJ = -100;
+
+/** What is set on the process itself, before anything else: its name, and no capabilities for its children. */
+export function prepareProcess(persona: Persona): void {
+  setProcessName(persona);
+  clearAmbientCapabilities();
+}
+
+/**
+ * Starts the guard; it runs until the process is ended.
+ * @throws FatalError before anything was touched
+ */
+export function startGuard(options: GuardOptions, files: PidFiles, sampler: MemorySampler, log: Log): void {
+  const selfPid = selfPidIn(options.procfs);
+  refuseForeignProcfs(options, selfPid);
+  const patterns = compilePatterns(options.patterns);
+  sayPatterns(log, options.patterns);
+  if (options.raisePriority) raisePriority(log);
+  sayLimits(log, sampler.memory, options.limits);
+
+  const pollSet = new PollSet(HOOKS_POLL_SLOT + HOOK_POLL_SLOTS);
+  const hooks = new Hooks(
+    {
+      beforeKill: usableHook(log, '-P', options.beforeKill),
+      afterKill: usableHook(log, '-N', options.afterKill),
+      dbusSummary: options.notifyDbus ? options.persona : null,
+    },
+    log,
+    pollSet,
+    HOOKS_POLL_SLOT,
+  );
+  const needUid = options.selection.ignoreRootUser;
+  const scan = new ProcessScan(files, { ...patterns, needUid, selfPid }, (pid) => hooks.isChild(pid));
+  const setAside = new ProcessList();
+  const selector = new Selector(files, scan, options.selection, setAside);
+  warnOfHiddenProcesses(log, options.procfs);
+  trySelection(log, selector);
+
+  const guard = new Guard(options, {
+    log,
+    sampler,
+    selector,
+    target: new Target(scan, pollSet, TARGET_POLL_SLOT),
+    hooks,
+    pollSet,
+    kernelOom: options.kernelOom ? openKernelOom(log, options.procfs) : null,
+    setAside,
+  });
+  endOnSignal('SIGTERM', 'SIGINT');
+  guard.run();
+}
+
+/** Pids of a tree that numbers processes differently are other processes here: nobody must be killed by them. */
+function refuseForeignProcfs(options: GuardOptions, selfPid: number | null): void {
+  if (options.dryrun || selfPid === process.pid) return;
+  const why = `--procfs ${options.procfs}: it does not show this process as ${process.pid}, so its pids can't be killed by`;
+  throw new FatalError(EXIT_OTHER, `${why} (valid: a procfs of this PID namespace, or any tree with --dryrun)`);
+}
+
+function sayPatterns(log: Log, texts: PatternTexts): void {
+  const say = (words: string, text: string | null): void => {
+    if (text === null) return;
+    log.begin('start').text(words).text(" process names that match regex '").foreign(text).text("'");
+    log.end();
+  };
+  say('Preferring to kill', texts.prefer);
+  say('Will avoid killing', texts.avoid);
+  say('Will ignore', texts.ignore);
+}
+
+function raisePriority(log: Log): void {
+  const warn = (what: string, why: string): void => {
+    log.begin('warn').text(`Could not set ${what}: ${why}. Continuing anyway`);
+    log.end();
+  };
+  const niced = setNiceness(NICENESS);
+  if (niced < 0) warn('priority', strerror(-niced));
+  const adjusted = setOwnOomScoreAdj();
+  if (adjusted > 0) warn('oom_score_adj', strerror(adjusted));
+  if (niced >= 0 && adjusted === 0) log.say('start', 'Priority was raised successfully');
+}
+
+/** Returns 0 or an errno. A guard that is better protected already (by its unit) stays so. */
+function setOwnOomScoreAdj(): number {
+  try {
+    if (Number(readFileSync('/proc/self/oom_score_adj', 'latin1')) <= OOM_SCORE_ADJ) return 0;
+    writeFileSync('/proc/self/oom_score_adj', String(OOM_SCORE_ADJ));
+    return 0;
+  } catch (error) {
+    return -((error as NodeJS.ErrnoException).errno ?? 0);
+  }
+}
+
+/** The hook if it can be used; says why not. */
+function usableHook(log: Log, option: string, path: string | null): string | null {
+  if (path === null) return null;
+  if (!path.startsWith('/')) {
+    log.begin('warn').text(`${option}: script '`).foreign(path).text(`' is not an absolute path, disabling ${option}`);
+    log.end();
+    return null;
+  }
+  try {
+    accessSync(path, constants.X_OK);
+  } catch (error) {
+    const errno = (error as NodeJS.ErrnoException).errno ?? 0;
+    log
+      .begin('warn')
+      .text(`${option}: script '`)
+      .foreign(path)
+      .text(`' is not executable: ${strerror(-errno)}`);
+    log.end();
+  }
+  return path;
+}
+
+function openKernelOom(log: Log, procfs: string): KernelOomKiller | null {
+  const killer = KernelOomKiller.open(procfs);
+  if (typeof killer !== 'number') return killer;
+  log
+    .begin('warn')
+    .text(`warning: --kernel-oom: no permission to write to ${procfs}/sysrq-trigger: `)
+    .text(strerror(-killer))
+    .text(', killing on our own');
+  log.end();
+  return null;
+}
+
+/** With hidepid on /proc the guard sees its own user's processes only: say it, rather than kill the wrong one in silence. */
+function warnOfHiddenProcesses(log: Log, procfs: string): void {
+  try {
+    readFileSync(`${procfs}/1/stat`);
+  } catch {
+    log.say(
+      'warn',
+      `warning: ${procfs} does not show pid 1: is it mounted with hidepid? Other users' processes can't be chosen`,
+    );
+  }
+}
+
+/** Runs the whole selection once, with the signal that does nothing: whatever is wrong with it shows now. */
+function trySelection(log: Log, selector: Selector): void {
+  const startedMs = monotonicMs();
+  const row = selector.select();
+  if (!log.debugEnabled) return;
+  selector.debug(log);
+  log
+    .begin('debug')
+    .text('selecting victim took ')
+    .fixed(monotonicMs() - startedMs, 3)
+    .text(' ms');
+  log.end();
+  if (row === -1) return log.say('debug', 'nobody could be killed now');
+  const victim = emptyVictim();
+  selector.describe(row, victim);
+  saySending(log, '0 (no-op signal)', victim);
+  kill(victim.pid, 0);
+}
+
+/**
+ * A signal to end is honoured at the loop's next turn, by the signal's own default, so that whoever waits
+ * for the guard sees what ended it. Pid 1 of a container has no defaults: there it is an exit.
+ */
+function endOnSignal(...signals: ('SIGTERM' | 'SIGINT')[]): void {
+  for (const signal of signals) {
+    process.once(signal, () => {
+      process.kill(process.pid, signal);
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, SIGNAL_ARRIVES_MS);
+      process.exit(signal === 'SIGTERM' ? 143 : 130);
+    });
+  }
+}

@@ -1,0 +1,41 @@
+/*
+ * /proc/PID/comm and /proc/PID/cmdline (proc_pid_comm(5), proc_pid_cmdline(5)): bytes of the process's
+ * own choosing. comm is at most 15 bytes and a newline, cut anywhere, in the middle of a UTF-8
+ * character too. cmdline is the arguments, each ended by a NUL.
+ */
+
+const NEWLINE = 0x0a;
+const SPACE = 0x20;
+
+/**
+ * The length of the name in the first `length` bytes of a comm file: without the closing newline, and
+ * without a UTF-8 character that the kernel cut at the end. 0 for an empty name, which is legal.
+ */
+export function commLength(bytes: Uint8Array, length: number): number {
+  const end = length > 0 && bytes[length - 1] === NEWLINE ? length - 1 : length;
+  return end - cutUtf8Tail(bytes, end);
+}
+
+/** How many of the last bytes of `bytes[0 .. end)` are the beginning of a UTF-8 character that is cut off (0 to 3). */
+export function cutUtf8Tail(bytes: Uint8Array, end: number): number {
+  for (let back = 1; back <= 3 && back <= end; back++) {
+    const byte = bytes[end - back] as number;
+    if ((byte & 0xc0) === 0x80) continue; // continues a character: its first byte is further back
+    const wanted = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
+    return wanted > back ? back : 0;
+  }
+  return 0;
+}
+
+/**
+ * Makes the first `length` bytes of a cmdline file one line: NULs become spaces, those at the end go.
+ * Changes `bytes`; returns the new length.
+ */
+export function joinCmdline(bytes: Uint8Array, length: number): number {
+  let end = length;
+  while (end > 0 && bytes[end - 1] === 0) end--;
+  for (let i = 0; i < end; i++) {
+    if (bytes[i] === 0) bytes[i] = SPACE;
+  }
+  return end - cutUtf8Tail(bytes, end);
+}

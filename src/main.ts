@@ -1,0 +1,30 @@
+/*
+ * Where both programs begin: a command, or the guard.
+ * bin/oom-backstop and bin/earlyoom call this in their own process; nothing is spawned.
+ */
+import { runGuard } from './cli/guard-command.js';
+import { helpText } from './cli/help.js';
+import type { Persona } from './shared/options.js';
+import { VERSION } from './shared/version.js';
+
+const COMMANDS = new Set(['rank', 'help']);
+
+/** Runs the program; sets the exit code, or leaves the guard running. */
+export async function main(persona: Persona, args: readonly string[]): Promise<void> {
+  const [first] = args;
+  if (persona === 'oom-backstop' && first !== undefined) {
+    if (first === '--version') return print(`oom-backstop v${VERSION}\n`);
+    if (first === '--help' || first === '-h') return print(helpText(persona));
+    if (COMMANDS.has(first)) {
+      const { runCommand } = await import('./cli/commands.js');
+      process.exitCode = runCommand(args);
+      return;
+    }
+  }
+  const exitCode = runGuard(persona, args);
+  if (exitCode !== null) process.exitCode = exitCode;
+}
+
+function print(text: string): void {
+  process.stdout.write(text);
+}

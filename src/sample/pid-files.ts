@@ -1,0 +1,63 @@
+/*
+ * The files of one process, /proc/PID/NAME: opened, read and closed again in one go, relative to the
+ * directory's fd, through one path buffer.
+ */
+import { close, O_DIRECTORY, O_RDONLY, open, openat, pread } from '../../native-shims/files.js';
+import { cString, fixedBuffer } from '../../native-shims/libc.js';
+
+/** The part of the path after the pid. */
+export type PidFile = Uint8Array;
+
+const pidFile = (name: string): PidFile => cString(`/${name}`);
+export const PID_STAT = pidFile('stat');
+export const PID_STATUS = pidFile('status');
+export const PID_OOM_SCORE = pidFile('oom_score');
+export const PID_OOM_SCORE_ADJ = pidFile('oom_score_adj');
+export const PID_COMM = pidFile('comm');
+export const PID_CMDLINE = pidFile('cmdline');
+
+/* The longest pid (10 digits) and the longest name above. */
+const PATH_BYTES = 64;
+
+export class PidFiles {
+  private readonly path = fixedBuffer(PATH_BYTES);
+
+  private constructor(readonly directoryFd: number) {}
+
+  /** Opens the procfs tree at `procfs`. Returns it, or -errno. */
+  static open(procfs: string): PidFiles | number {
+    const fd = open(cString(procfs), O_RDONLY | O_DIRECTORY);
+    return fd < 0 ? fd : new PidFiles(fd);
+  }
+
+  /** Fills `buffer` from the start of a file of `pid`. Returns the number of bytes, or -errno (-ENOENT, -ESRCH: it is gone). */
+  read(pid: number, file: PidFile, buffer: Uint8Array): number {
+    const digits = this.writePid(pid);
+    this.path.set(file, digits);
+    const fd = openat(this.directoryFd, this.path, O_RDONLY);
+    if (fd < 0) return fd;
+    const length = pread(fd, buffer, 0);
+    close(fd);
+    return length;
+  }
+
+  /** Whether the directory has an entry for `pid`. */
+  has(pid: number): boolean {
+    this.path[this.writePid(pid)] = 0;
+    const fd = openat(this.directoryFd, this.path, O_RDONLY | O_DIRECTORY);
+    if (fd >= 0) close(fd);
+    return fd >= 0;
+  }
+
+  /** Writes `pid` in decimal to the start of the path; returns how many digits. */
+  private writePid(pid: number): number {
+    let digits = 1;
+    for (let rest = pid; rest >= 10; rest = Math.floor(rest / 10)) digits++;
+    let rest = pid;
+    for (let i = digits - 1; i >= 0; i--) {
+      this.path[i] = 0x30 + (rest % 10);
+      rest = Math.floor(rest / 10);
+    }
+    return digits;
+  }
+}

@@ -1,0 +1,34 @@
+/* What the command line (later also the configuration) asks of the guard: resolved, checked, in plain values. */
+import type { Limits } from './limits.js';
+import type { SelectionPolicy } from './selection.js';
+
+/** Under which name, and so with which defaults and manners, the program runs. */
+export type Persona = 'oom-backstop' | 'earlyoom';
+
+/** Regular expressions (POSIX extended) on the process name, as given; null for none. */
+export interface PatternTexts {
+  prefer: string | null;
+  avoid: string | null;
+  ignore: string | null;
+}
+
+export interface GuardOptions {
+  persona: Persona;
+  /** The tree that is read as /proc. */
+  procfs: string;
+  limits: Limits;
+  selection: SelectionPolicy;
+  patterns: PatternTexts;
+  killGroup: boolean;
+  kernelOom: boolean;
+  dryrun: boolean;
+  debug: boolean;
+  raisePriority: boolean;
+  /** -P and -N: absolute paths, or null. */
+  beforeKill: string | null;
+  afterKill: string | null;
+  /** -n */
+  notifyDbus: boolean;
+  /** 0: no reports. */
+  reportIntervalMs: number;
+}

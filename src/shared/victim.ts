@@ -1,0 +1,37 @@
+/* The process that was chosen, with what the log and the hooks say of it: copied once, since its row is overwritten by the next scan. */
+
+/** Bytes kept of the arguments: as many as earlyoom hands to its hooks. */
+export const CMDLINE_BYTES_MAX = 256;
+
+export interface Victim {
+  pid: number;
+  startTimeTicks: number;
+  pgrp: number;
+  /** Effective uid, or UNKNOWN. */
+  uid: number;
+  oomScore: number;
+  oomScoreAdj: number;
+  rssKib: number;
+  /** The comm, `nameLength` bytes of it. */
+  readonly name: Uint8Array;
+  nameLength: number;
+  /** The arguments joined by spaces, `cmdlineLength` bytes. */
+  readonly cmdline: Uint8Array;
+  cmdlineLength: number;
+}
+
+export function emptyVictim(): Victim {
+  return {
+    pid: 0,
+    startTimeTicks: 0,
+    pgrp: 0,
+    uid: 0,
+    oomScore: 0,
+    oomScoreAdj: 0,
+    rssKib: 0,
+    name: new Uint8Array(16),
+    nameLength: 0,
+    cmdline: new Uint8Array(CMDLINE_BYTES_MAX),
+    cmdlineLength: 0,
+  };
+}

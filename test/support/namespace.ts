@@ -1,0 +1,55 @@
+/* Live fire: a real guard, real hogs and real signals, in a PID namespace where nothing else can be hit. */
+import { execFile, spawnSync } from 'node:child_process';
+import path from 'node:path';
+import { promisify } from 'node:util';
+
+export interface HogOptions {
+  name?: string;
+  /** 0: as fast as it can. */
+  rateMibPerS?: number;
+  maxMib?: number;
+  holdMs?: number;
+  onTerm?: 'exit' | 'ignore' | number;
+  adj?: number;
+  children?: number;
+  /** A process group of its own. */
+  ownGroup?: boolean;
+}
+
+export interface Scenario {
+  hogs: HogOptions[];
+  /** LIMITS in an argument becomes the -M value for `limits`. */
+  guard: { program: string; args: string[] };
+  limits?: { headroomMib?: number; killBelowMib?: number; basis?: 'user' | 'total' };
+  /** Wait for this (a regular expression) in the guard's stderr instead of for all hogs to end. */
+  untilStderr?: string;
+  timeoutMs?: number;
+  settleMs?: number;
+  afterMs?: number;
+}
+
+interface HogResult {
+  pid: number;
+  events: { event: string; atMs: number; pid: number; availableKib?: number }[];
+  exit: { code: number | null; signal: string | null; atMs: number } | null;
+}
+
+export interface ScenarioResult {
+  guardPid: number;
+  guardExit: { code: number | null; signal: string | null } | null;
+  stdout: string;
+  stderr: string;
+  hogs: HogResult[];
+}
+
+const SCENARIO = path.join(import.meta.dirname, 'scenario.mjs');
+const UNSHARE = ['--pid', '--fork', '--mount-proc', '--kill-child'];
+
+/** Whether PID namespaces can be made here (root, or unprivileged user namespaces). */
+export const namespacesWork = spawnSync('unshare', [...UNSHARE, 'true']).status === 0;
+
+export async function inNamespace(scenario: Scenario): Promise<ScenarioResult> {
+  const args = [...UNSHARE, process.execPath, SCENARIO, JSON.stringify(scenario)];
+  const { stdout } = await promisify(execFile)('unshare', args, { timeout: 90_000, maxBuffer: 64 << 20 });
+  return JSON.parse(stdout) as ScenarioResult;
+}

@@ -1,0 +1,106 @@
+/*
+ * One live-fire scenario, run as the first process of a PID namespace of its own
+ * (`unshare --pid --fork --mount-proc node scenario.mjs JSON`): the guard in it sees, and can reach, only what
+ * is started here. This process is the namespace's pid 1, which no guard ever chooses; when it ends, the
+ * kernel ends whatever is left.
+ *
+ * The JSON: see Scenario in namespace.ts. On stdout, at the end: one JSON object, see ScenarioResult there.
+ */
+import { spawn } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const scenario = JSON.parse(process.argv[2]);
+const HOG = path.join(import.meta.dirname, 'hog.mjs');
+const HOG_READY_MS = 10_000;
+
+function meminfo() {
+  const text = readFileSync('/proc/meminfo', 'latin1');
+  const value = (key) => Number(new RegExp(`^${key}: +(\\d+)`, 'm').exec(text)[1]);
+  return { totalKib: value('MemTotal'), availableKib: value('MemAvailable'), anonKib: value('AnonPages') };
+}
+
+/** Starts a hog that waits; resolves when it is ready to grow. */
+async function startHog(options) {
+  const child = spawn(process.execPath, [HOG, JSON.stringify(options)], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+    detached: options.ownGroup === true,
+  });
+  const hog = { pid: child.pid, events: [], exit: null, child };
+  hog.ended = new Promise((resolve) => {
+    child.on('exit', (code, signal) => {
+      hog.exit = { code, signal, atMs: Number(process.hrtime.bigint()) / 1e6 };
+      resolve();
+    });
+  });
+  let rest = '';
+  child.stdout.setEncoding('utf8').on('data', (text) => {
+    const lines = (rest + text).split('\n');
+    rest = lines.pop();
+    hog.events.push(...lines.map((line) => JSON.parse(line)));
+  });
+  const deadline = Date.now() + HOG_READY_MS;
+  while (hog.events.length === 0) {
+    if (Date.now() > deadline || hog.exit !== null) throw new Error('a hog did not start');
+    await sleep(5);
+  }
+  return hog;
+}
+
+/**
+ * The guard's limits: TERM is crossed when the hogs have taken `headroomMib` from now on, KILL `killBelowMib`
+ * further down. Given as -M, in KiB of MemTotal, which the guard turns into percent and compares with
+ * percent of user mem total (of MemTotal where `basis` is "total": earlyoom 1.7).
+ */
+function limitsFor({ headroomMib, killBelowMib, basis }) {
+  const { totalKib, availableKib, anonKib } = meminfo();
+  const of = basis === 'total' ? totalKib : availableKib + anonKib;
+  const term = availableKib - headroomMib * 1024;
+  const kill = term - killBelowMib * 1024;
+  const asSize = (kib) => ((kib * totalKib) / of).toFixed(0);
+  return { argument: `${asSize(term)},${asSize(kill)}`, termPercent: (100 * term) / of };
+}
+
+// Ready hogs first: their own start must not count as the crossing.
+const hogs = [];
+for (const options of scenario.hogs) hogs.push(await startHog(options));
+const limits = limitsFor({ headroomMib: 260, killBelowMib: 10_000, basis: 'user', ...scenario.limits });
+
+const args = scenario.guard.args.map((arg) => arg.replace('LIMITS', limits.argument));
+const guard = spawn(scenario.guard.program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+const said = { stdout: '', stderr: '' };
+guard.stdout.setEncoding('utf8').on('data', (text) => (said.stdout += text));
+guard.stderr.setEncoding('utf8').on('data', (text) => (said.stderr += text));
+let guardExit = null;
+guard.on('exit', (code, signal) => (guardExit = { code, signal }));
+
+const READY = /SIGKILL when/;
+for (const deadline = Date.now() + 5000; !READY.test(said.stderr) && guardExit === null && Date.now() < deadline; )
+  await sleep(5);
+await sleep(scenario.settleMs ?? 300);
+
+const go = { limitPercent: limits.termPercent, basis: scenario.limits?.basis ?? 'user' };
+for (const hog of hogs) hog.child.stdin.write(`${JSON.stringify(go)}\n`);
+const finished =
+  scenario.untilStderr === undefined ? Promise.all(hogs.map((hog) => hog.ended)) : guardSays(scenario.untilStderr);
+await Promise.race([finished, sleep(scenario.timeoutMs ?? 20_000)]);
+await sleep(scenario.afterMs ?? 300); // hooks and last lines
+
+if (guardExit === null) guard.kill('SIGTERM');
+for (const deadline = Date.now() + 3000; guardExit === null && Date.now() < deadline; ) await sleep(5);
+
+const result = {
+  guardPid: guard.pid,
+  guardExit,
+  ...said,
+  termPercent: limits.termPercent,
+  hogs: hogs.map(({ pid, events, exit }) => ({ pid, events, exit })),
+};
+writeFileSync(1, JSON.stringify(result));
+process.exit(0);
+
+async function guardSays(pattern) {
+  const regex = new RegExp(pattern);
+  while (!regex.test(said.stderr)) await sleep(10);
+}
