@@ -30,6 +30,9 @@ const DBUS_SEND = '/usr/bin/dbus-send';
 const DBUS_TEXT_BYTES_MAX = 1024;
 const VARIABLE_BYTES_MAX = 64;
 
+/** What a hook is told of the victim; never inherited. */
+const VICTIM_VARIABLE = /^EARLYOOM_(PID|UID|NAME|CMDLINE)=/;
+
 /** The environment the guard was started with, as `NAME=value` C strings, without what the hooks get from us. */
 function inheritedEnvironment(): Buffer[] {
   const bytes = readFileSync('/proc/self/environ');
@@ -38,7 +41,7 @@ function inheritedEnvironment(): Buffer[] {
     const nul = bytes.indexOf(0, start);
     const end = nul === -1 ? bytes.length : nul;
     const variable = bytes.subarray(start, end);
-    if (variable.length > 0 && variable.indexOf('EARLYOOM_') !== 0) out.push(cString(variable));
+    if (variable.length > 0 && !VICTIM_VARIABLE.test(variable.toString('latin1'))) out.push(cString(variable));
     start = end + 1;
   }
   return out;
@@ -238,7 +241,7 @@ export class Hooks {
     return false;
   }
 
-  /** Whether `pid` is a hook that runs. */
+  /** Whether `pid` is a hook that runs; it leads a process group by the same number. */
   isChild(pid: number): boolean {
     for (const process of this.processes) if (process.is(pid)) return true;
     return false;

@@ -63,7 +63,9 @@ export class Target {
     // Still a member? Once the victim has left it, or ended, the number may come to mean another group.
     const whole = this.group.pgid > 0 && getpgid(this.identity.pid) === this.group.pgid;
     if (whole) return kill(-this.group.pgid, signal);
-    for (const member of this.group.members) signalVerified(this.scan, member, signal);
+    for (const member of this.group.members) {
+      if (member.pid !== this.identity.pid) signalVerified(this.scan, member, signal);
+    }
     return this.signalVictim(signal);
   }
 

@@ -33,7 +33,7 @@ export const GUARD_OPTIONS: readonly OptionRow[] = [
     name: 's',
     takesValue: true,
     valueName: 'PERCENT[,KILL]',
-    help: 'limit on free swap, in percent of total; both memory and swap have to be at or below their limits. 100 ignores swap (default %s)',
+    help: 'limit on free swap, in percent of total; both memory and swap have to be at or below their limits. 100,100 ignores swap (default %s)',
   },
   {
     name: 'M',
@@ -296,7 +296,8 @@ class OptionReader {
   private limitPair(option: string, value: string, max: number, form: string, exitCode: number): LimitPair {
     const pair = parseLimitPair(value, max);
     if (typeof pair === 'string') {
-      const valid = `valid: ${option} ${form}, each from 0 to ${max}, not both 0`;
+      const range = Number.isFinite(max) ? `each from 0 to ${max}` : 'each 0 or more';
+      const valid = `valid: ${option} ${form}, ${range}, not both 0`;
       throw new FatalError(exitCode, `${option} ${value}: ${pair} (${valid})`);
     }
     if (pair.term < pair.kill) {

@@ -49,10 +49,11 @@ const COMPLAIN_MS = 10_000;
 /** The event loop gets a turn at least this often. */
 const TURN_MS = 1000;
 
-/** While a hook is being started: its pid comes from another thread, so there is nothing to poll. */
-const STARTING_WAIT_MS = 1;
+/** While a hook is being started: its pid comes from another thread, so there is nothing to poll. Short while a kill waits for it. */
+const STARTING_WAIT_MS = 20;
+const PRE_HOOK_STARTING_WAIT_MS = 1;
 
-/** While the victim dies without a pidfd to wait on. */
+/** While the victim dies: its pidfd wakes the guard; without one, and for process_mrelease's EAGAIN, this does. */
 const DYING_WAIT_MS = 20;
 
 const PHASE_MS_MAX: Record<Phase, number> = {
@@ -131,7 +132,7 @@ export class Guard {
     const idle = this.phase === 'watching';
     return nextStep(this.phase, {
       level,
-      victimGone: !idle && this.parts.target.hasExited(),
+      victimGone: !idle && !this.policy.dryrun && this.parts.target.hasExited(),
       preHookDone: this.parts.hooks.beforeKillDone,
       elapsedMs: nowMs - this.phaseSinceMs,
       paused: nowMs < this.pausedUntilMs,
@@ -162,6 +163,7 @@ export class Guard {
   /** Finds the victim, looks at memory once more, and begins the kill. */
   private select(level: Level, nowMs: number): void {
     const { log, sampler, selector, target, hooks } = this.parts;
+    this.signalledMs = nowMs;
     sayMemory(log, 'warn', sampler.memory);
     sayLowMemory(log, level, this.policy.limits);
     const row = selector.select();
@@ -178,7 +180,8 @@ export class Guard {
     saySending(log, this.signalFor(levelNow) === SIGKILL ? 'SIGKILL' : 'SIGTERM', this.victim);
     const group = this.policy.killGroup ? selector.groupOf(row) : null;
     if (group !== null) sayGroup(log, group.pgid, group.members.length);
-    const opened = target.open(this.victim, group);
+    // A dry run may look at a tree whose pids are nobody's here.
+    const opened = this.policy.dryrun ? 0 : target.open(this.victim, group);
     if (opened < 0) return this.failed(-opened, nowMs);
     if (hooks.runBeforeKill(this.victim, nowMs)) this.enter('pre-hook', nowMs);
     else this.signal(levelNow, nowMs);
@@ -256,15 +259,10 @@ export class Guard {
   /** A system call of the kill failed. A process that is gone already is no failure. */
   private failed(errno: number, nowMs: number): void {
     const { log, hooks } = this.parts;
-    if (errno === ESRCH) {
-      if (this.phase === 'watching') this.signalledMs = nowMs;
-      return this.exited(nowMs);
-    }
+    if (errno === ESRCH) return this.exited(nowMs);
     sayKillFailed(log, strerror(errno));
     hooks.notify('Error: Failed to kill process', nowMs);
-    if (errno === EPERM) {
-      log.say('warn', 'sleeping 1 second');
-    }
+    if (errno === EPERM) log.say('warn', 'sleeping 1 second');
     this.pausedUntilMs = nowMs + PAUSE_MS;
     this.finish(nowMs);
   }
@@ -328,7 +326,7 @@ export class Guard {
     let wait = this.cadence.waitMs(sampler.memory, mem, swap, nowMs);
     if (nowMs < this.pausedUntilMs) wait = Math.min(this.pausedUntilMs - nowMs, WAIT_MS_MAX);
     if (this.phase === 'killing') wait = DYING_WAIT_MS;
-    if (hooks.starting) wait = Math.min(wait, STARTING_WAIT_MS);
+    if (hooks.starting) wait = Math.min(wait, this.phase === 'pre-hook' ? PRE_HOOK_STARTING_WAIT_MS : STARTING_WAIT_MS);
     const phaseLeft = this.phaseSinceMs + PHASE_MS_MAX[this.phase] - nowMs;
     return Math.ceil(Math.max(0, Math.min(wait, phaseLeft)));
   }

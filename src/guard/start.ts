@@ -80,6 +80,8 @@ export function startGuard(options: GuardOptions, files: PidFiles, sampler: Memo
     setAside,
   });
   endOnSignal('SIGTERM', 'SIGINT');
+  // Node would answer it by opening a debugger's port: the guard listens to nobody.
+  process.on('SIGUSR1', () => undefined);
   guard.run();
 }
 

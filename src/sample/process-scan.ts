@@ -69,6 +69,7 @@ export class ProcessScan {
   constructor(
     private readonly files: PidFiles,
     private readonly options: ScanOptions,
+    /** Whether a pid, or a process group, is that of a hook. */
     private readonly isChild: (pid: number) => boolean,
   ) {
     this.needName = options.prefer !== null || options.avoid !== null || options.ignore !== null;
@@ -110,7 +111,6 @@ export class ProcessScan {
   private addProcess(table: CandidateTable, pid: number): void {
     const row = table.add(pid);
     if (pid === this.options.selfPid) table.mark(row, MARK_SELF);
-    else if (this.isChild(pid)) table.mark(row, MARK_CHILD);
     const statLength = this.files.read(pid, PID_STAT, this.bytes);
     if (statLength < 0) {
       this.dropOrMark(table, row, pid, statLength);
@@ -120,6 +120,8 @@ export class ProcessScan {
       table.mark(row, MARK_UNREADABLE);
       return;
     }
+    // A hook leads a process group, which holds what the hook started.
+    if (this.isChild(pid) || this.isChild(this.stat.pgrp)) table.mark(row, MARK_CHILD);
     table.ppid[row] = this.stat.ppid;
     table.pgrp[row] = this.stat.pgrp;
     table.state[row] = this.stat.state;
