@@ -149,7 +149,7 @@ describeIf(namespacesWork, 'needs unshare --pid (root)', '-g', () => {
   });
 
   it('without -g kills the victim only', async () => {
-    const result = await fire([hog({ children: 3, maxMib: 330, ownGroup: true, holdMs: 3000 })], [], {
+    const result = await fire([hog({ children: 3, maxMib: 420, ownGroup: true, holdMs: 3000 })], [], {
       untilStderr: 'exited after',
       limits: { headroomMib: 400 },
     });
