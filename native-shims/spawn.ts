@@ -54,11 +54,17 @@ const spawnAttributes = fixedBuffer(SPAWNATTR_BYTES);
   attrSetFlags(spawnAttributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
 }
 
-/** A NULL-terminated array of pointers to the given C strings. */
-function pointerArray(strings: readonly Buffer[]): Buffer {
-  const out = fixedBuffer((strings.length + 1) * 8);
-  for (const [index, string] of strings.entries()) out.writeBigUInt64LE(addressOf(string), index * 8);
-  return out;
+/**
+ * A NULL-terminated array of pointers to C strings, and the strings: a pointer does not keep what it points to
+ * from being collected.
+ */
+class PointerArray {
+  readonly pointers: Buffer;
+
+  constructor(readonly strings: readonly Buffer[]) {
+    this.pointers = fixedBuffer((strings.length + 1) * 8);
+    for (const [index, string] of strings.entries()) this.pointers.writeBigUInt64LE(addressOf(string), index * 8);
+  }
 }
 
 /** One program that can be started again and again, one instance at a time. */
@@ -67,8 +73,8 @@ export class SpawnSlot {
   private readonly pidCell = new Int32Array(fixedBuffer(8).buffer);
   private readonly pidBuffer = Buffer.from(this.pidCell.buffer);
   private readonly path: Buffer;
-  private readonly argv: Buffer;
-  private readonly envp: Buffer;
+  private readonly argv: PointerArray;
+  private readonly envp: PointerArray;
 
   /**
    * @param path  the program, absolute
@@ -77,8 +83,8 @@ export class SpawnSlot {
    */
   constructor(path: string, args: readonly Buffer[], env: readonly Buffer[]) {
     this.path = cString(path);
-    this.argv = pointerArray(args);
-    this.envp = pointerArray(env);
+    this.argv = new PointerArray(args);
+    this.envp = new PointerArray(env);
   }
 
   /**
@@ -87,7 +93,8 @@ export class SpawnSlot {
    */
   start(onFailure: (errno: number) => void): void {
     this.pidCell[0] = 0;
-    spawnThreaded([this.pidBuffer, this.path, null, spawnAttributes, this.argv, this.envp], (errno) => {
+    const { pidBuffer, path, argv, envp } = this;
+    spawnThreaded([pidBuffer, path, null, spawnAttributes, argv.pointers, envp.pointers], (errno) => {
       if (errno !== 0) onFailure(errno);
     });
   }

@@ -14,7 +14,8 @@ export async function main(persona: Persona, args: readonly string[]): Promise<v
   const [first] = args;
   if (persona === 'oom-backstop' && first !== undefined) {
     if (first === '--version') return print(`oom-backstop v${VERSION}\n`);
-    if (first === '--help' || first === '-h') return print(helpText(persona));
+    if (first === '--help' || first === '-h' || (first === 'help' && args.length === 1))
+      return print(helpText(persona));
     if (COMMANDS.has(first)) {
       const { runCommand } = await import('./cli/commands.js');
       process.exitCode = runCommand(args);

@@ -6,6 +6,7 @@ import { rankCommand } from './rank-command.js';
 
 const STDOUT = 1;
 const STDERR = 2;
+const SLOW_READER_MS = 10;
 
 /** Runs `oom-backstop ARGS`, whose first is the name of a command. Returns the exit code. */
 export function runCommand(args: readonly string[]): number {
@@ -35,8 +36,23 @@ export function runCommand(args: readonly string[]): number {
 function writeAll(fd: number, text: string): void {
   const bytes = Buffer.from(text);
   try {
-    for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
+    for (let done = 0; done < bytes.length; ) done += writeSome(fd, bytes, done);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error;
+    if (codeOf(error) !== 'EPIPE') throw error;
   }
+}
+
+/** Somebody who shares the pipe may have made it non-blocking: then a slow reader is waited for. */
+function writeSome(fd: number, bytes: Buffer, from: number): number {
+  try {
+    return writeSync(fd, bytes, from);
+  } catch (error) {
+    if (codeOf(error) !== 'EAGAIN') throw error;
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, SLOW_READER_MS);
+    return 0;
+  }
+}
+
+function codeOf(error: unknown): string | undefined {
+  return (error as NodeJS.ErrnoException).code;
 }

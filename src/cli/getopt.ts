@@ -48,8 +48,8 @@ function longOption(text: string, next: string | undefined, specs: readonly Opti
   if (Array.isArray(spec)) {
     const message =
       spec.length === 0
-        ? `unrecognized option '--${given}'`
-        : `option '--${given}' is ambiguous; possibilities: ${spec.map((s) => `'--${s.name}'`).join(' ')}`;
+        ? `unrecognized option '--${text}'`
+        : `option '--${text}' is ambiguous; possibilities: ${spec.map((s) => `'--${s.name}'`).join(' ')}`;
     tokens.push({ kind: 'error', message });
     return 0;
   }

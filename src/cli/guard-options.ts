@@ -125,10 +125,11 @@ const MS_PER_S = 1000;
 
 /** The procfs that `args` names, whatever else is in them: it has to be known before the limits can be read. */
 export function procfsOf(args: readonly string[]): string {
+  let procfs = '/proc';
   for (const token of getopt(args, SPECS)) {
-    if (token.kind === 'option' && token.name === 'procfs') return token.value;
+    if (token.kind === 'option' && token.name === 'procfs') procfs = token.value;
   }
-  return '/proc';
+  return procfs;
 }
 
 /**

@@ -33,6 +33,7 @@ function hexadecimal(match: RegExpExecArray): number {
   const whole = match[2] as string;
   const fraction = match[3] as string;
   const digits = [...(whole + fraction)].reduce((sum, digit) => sum * 16 + Number.parseInt(digit, 16), 0);
+  if (digits === 0) return 0;
   const value = digits * 2 ** (Number(match[4] ?? 0) - 4 * fraction.length);
   return match[1] === '-' ? -value : value;
 }

@@ -55,7 +55,7 @@ export function rankCommand(write: (text: string) => void): Command {
     .option('--earlyoom', 'rank as the earlyoom persona does (today both rank alike)')
     .action((flags: RankFlags) => {
       const ranking = rank(flags);
-      write(flags.json === true ? `${JSON.stringify(ranking, null, 2)}\n` : asText(ranking));
+      write(flags.json === true ? `${asJson(ranking)}\n` : asText(ranking));
     });
 }
 
@@ -84,7 +84,7 @@ function describe(selector: Selector, row: number, policy: SelectionPolicy): Ran
   const ranked = policy.sortByRss ? table.rssKib : table.oomScore;
   return {
     pid: victim.pid,
-    uid: known(victim.uid),
+    uid: known(table.uid[row] as number),
     name: textOf(victim.name, victim.nameLength),
     cmdline: textOf(victim.cmdline, victim.cmdlineLength),
     oomScore: known(victim.oomScore),
@@ -102,6 +102,12 @@ function known(value: number): number | null {
 
 function textOf(bytes: Uint8Array, length: number): string {
   return Buffer.from(bytes.subarray(0, length)).toString('utf8');
+}
+
+/** JSON that is safe on a terminal too: JSON.stringify leaves DEL and the C1 controls as they are. */
+function asJson(ranking: readonly RankedProcess[]): string {
+  const asEscape = (control: string): string => `\\u00${control.charCodeAt(0).toString(16)}`;
+  return JSON.stringify(ranking, null, 2).replace(/[\x7f-\x9f]/g, asEscape);
 }
 
 const COLUMNS = ['PID', 'UID', 'OOM_SCORE', 'ADJ', 'RSS_MIB', 'SCORE'] as const;

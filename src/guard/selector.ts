@@ -51,7 +51,7 @@ export class Selector {
     const { table } = this;
     victim.pid = table.pid[row] as number;
     victim.startTimeTicks = table.startTimeTicks[row] as number;
-    victim.uid = table.uid[row] as number;
+    victim.uid = Math.max(-1, table.uid[row] as number);
     victim.oomScore = table.oomScore[row] as number;
     victim.oomScoreAdj = table.oomScoreAdj[row] as number;
     victim.rssKib = table.rssKib[row] as number;

@@ -16,13 +16,18 @@ export function commLength(bytes: Uint8Array, length: number): number {
   return end - cutUtf8Tail(bytes, end);
 }
 
+/** How many bytes a UTF-8 character has that begins with `first`: 2 to 4, or 1 for ASCII and for what begins none. */
+export function utf8Size(first: number): number {
+  if (first < 0xc2 || first > 0xf4) return 1;
+  return first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+}
+
 /** How many of the last bytes of `bytes[0 .. end)` are the beginning of a UTF-8 character that is cut off (0 to 3). */
 export function cutUtf8Tail(bytes: Uint8Array, end: number): number {
   for (let back = 1; back <= 3 && back <= end; back++) {
     const byte = bytes[end - back] as number;
     if ((byte & 0xc0) === 0x80) continue; // continues a character: its first byte is further back
-    const wanted = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
-    return wanted > back ? back : 0;
+    return utf8Size(byte) > back ? back : 0;
   }
   return 0;
 }

@@ -3,7 +3,7 @@
  * when there is none. What does not fit is cut.
  */
 import { WRITE_BYTES_MAX } from '../../native-shims/write.js';
-import { cutUtf8Tail } from '../kernel/pid-name.js';
+import { cutUtf8Tail, utf8Size } from '../kernel/pid-name.js';
 
 const BACKSLASH = 0x5c;
 const QUOTE = 0x22;
@@ -79,12 +79,18 @@ export class Line {
     let i = start;
     const stop = end - cutUtf8Tail(bytes.subarray(start, end), end - start);
     while (i < stop) {
-      const size = utf8Size(bytes, i, stop);
-      if (size > 1) for (let k = 0; k < size; k++) this.byte(bytes[i + k] as number);
+      const size = printableSize(bytes, i, stop);
+      if (size > 1) this.character(bytes, i, size);
       else this.escapedByte(bytes[i] as number);
-      i += Math.max(size, 1);
+      i += size;
     }
     return this;
+  }
+
+  /** A character of several bytes, or nothing: half of one would not be UTF-8. */
+  private character(bytes: Uint8Array, start: number, size: number): void {
+    if (this.length + size > WRITE_BYTES_MAX) return;
+    for (let k = 0; k < size; k++) this.byte(bytes[start + k] as number);
   }
 
   private escapedByte(byte: number): void {
@@ -99,19 +105,19 @@ export class Line {
   }
 }
 
-/** Bytes of the UTF-8 character at `i`: 2 to 4 for a valid one beyond ASCII that is no C1 control, else 0. */
-function utf8Size(bytes: Uint8Array, i: number, end: number): number {
+/** Bytes of the UTF-8 character at `i`: 2 to 4 for a valid one beyond ASCII that is no C1 control, else 1. */
+function printableSize(bytes: Uint8Array, i: number, end: number): number {
   const first = bytes[i] as number;
-  const size = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc2 ? 2 : 0;
-  if (size === 0 || i + size > end) return 0;
+  const size = utf8Size(first);
+  if (size === 1 || i + size > end) return 1;
   let codePoint = first & (0x7f >> size);
   for (let k = 1; k < size; k++) {
     const next = bytes[i + k] as number;
-    if ((next & 0xc0) !== 0x80) return 0;
+    if ((next & 0xc0) !== 0x80) return 1;
     codePoint = (codePoint << 6) | (next & 0x3f);
   }
   const shortest = size === 4 ? 0x10000 : size === 3 ? 0x800 : 0x80;
   const surrogate = codePoint >= 0xd800 && codePoint <= 0xdfff;
   const c1 = codePoint < 0xa0;
-  return codePoint < shortest || codePoint > 0x10ffff || surrogate || c1 ? 0 : size;
+  return codePoint < shortest || codePoint > 0x10ffff || surrogate || c1 ? 1 : size;
 }

@@ -34,8 +34,8 @@ export class CandidateTable {
   pid = new Int32Array(ROWS_AT_START);
   ppid = new Int32Array(ROWS_AT_START);
   pgrp = new Int32Array(ROWS_AT_START);
-  /** Effective uid. */
-  uid = new Int32Array(ROWS_AT_START);
+  /** Effective uid: up to 2^32. */
+  uid = new Float64Array(ROWS_AT_START);
   /** The state letter's character code. */
   state = new Int32Array(ROWS_AT_START);
   numThreads = new Int32Array(ROWS_AT_START);
@@ -95,7 +95,7 @@ export class CandidateTable {
     this.pid = wider(this.pid, new Int32Array(rows));
     this.ppid = wider(this.ppid, new Int32Array(rows));
     this.pgrp = wider(this.pgrp, new Int32Array(rows));
-    this.uid = wider(this.uid, new Int32Array(rows));
+    this.uid = wider(this.uid, new Float64Array(rows));
     this.state = wider(this.state, new Int32Array(rows));
     this.numThreads = wider(this.numThreads, new Int32Array(rows));
     this.oomScore = wider(this.oomScore, new Int32Array(rows));

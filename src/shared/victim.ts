@@ -7,7 +7,7 @@ export interface Victim {
   pid: number;
   startTimeTicks: number;
   pgrp: number;
-  /** Effective uid, or UNKNOWN. */
+  /** Effective uid, or -1 if it could not be read. */
   uid: number;
   oomScore: number;
   oomScoreAdj: number;

@@ -1,0 +1,276 @@
+/*
+ * What the guard's output goes to must not matter to the guard: nobody reads it, the reader has gone, it is a
+ * terminal. And a signal ends it at once, as a signal.
+ */
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { type FakeProcess, procTree } from '../support/proc-tree.js';
+import { bin } from '../support/programs.js';
+import { describeIf } from '../support/requires.js';
+import { invoke, RSS_KIB_MAX } from './invocation.js';
+
+/* At earlyoom's SIGKILL limits for as long as nobody changes it. */
+const LOW = 'MemTotal: 16000000 kB\nMemAvailable: 1000 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\nAnonPages: 9999000 kB\n';
+
+/* Pids above PID_MAX_LIMIT: no process of this machine. One debug table of so many is 80 KiB, more than a pipe takes (64 KiB). */
+const CROWD: FakeProcess[] = Array.from({ length: 1500 }, (_, i) => ({
+  pid: 10_000_000 + i,
+  comm: 'crowd',
+  oomScore: i,
+}));
+const FEW = CROWD.slice(0, 3);
+
+const PIPE_BYTES = 65_536;
+const MARKS = 3;
+const WAIT_MS = 15_000;
+
+interface Observed {
+  tree: string;
+  /** A -N hook that leaves a mark for each kill that the guard comes to: one a second, in a dry run. */
+  hook: string;
+  marks: () => number;
+}
+
+function observed(processes: readonly FakeProcess[]): Observed {
+  const tree = procTree(processes, LOW);
+  const file = path.join(tree, 'marks');
+  const hook = path.join(tree, 'hook');
+  writeFileSync(file, '');
+  writeFileSync(hook, `#!/bin/sh\necho tick >> '${file}'\n`);
+  chmodSync(hook, 0o755);
+  return { tree, hook, marks: () => readFileSync(file, 'utf8').split('\n').length - 1 };
+}
+
+/** Nothing of a test may go on when it is over, however it ended. */
+function guardOn({ tree, hook }: Observed, stdio: [number | 'pipe', number | 'pipe'], ...args: string[]): ChildProcess {
+  const all = ['--dryrun', '--procfs', tree, '-N', hook, ...args];
+  const child = spawn(bin('earlyoom'), all, { stdio: ['ignore', ...stdio] });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  return child;
+}
+
+/** Waits for `condition`; fails after a time that is far longer than it takes. */
+async function until(condition: () => boolean, what: string): Promise<void> {
+  for (const deadlineMs = Date.now() + WAIT_MS; !condition(); await sleep(20)) {
+    if (Date.now() > deadlineMs) throw new Error(`waited in vain for ${what}`);
+  }
+}
+
+function ended(child: ChildProcess): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
+  return new Promise((resolve) => {
+    child.once('exit', (code, signal) => resolve({ code, signal }));
+  });
+}
+
+/** A pipe that holds what is written to it until somebody reads it, as an fd for both ends. */
+function unreadPipe(): { writeFd: number; readNow: () => string; closeReader: () => void } {
+  const directory = mkdtempSync(path.join(tmpdir(), 'oom-backstop-pipe-'));
+  const fifo = path.join(directory, 'fifo');
+  execFileSync('mkfifo', [fifo]);
+  const readFd = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
+  const writeFd = openSync(fifo, constants.O_WRONLY);
+  let readerOpen = true;
+  const closeReader = (): void => {
+    if (readerOpen) closeSync(readFd);
+    readerOpen = false;
+  };
+  onTestFinished(() => {
+    closeReader();
+    closeSync(writeFd);
+    rmSync(directory, { recursive: true });
+  });
+  const readNow = (): string => {
+    const chunk = Buffer.alloc(2 * PIPE_BYTES);
+    try {
+      return chunk.toString('utf8', 0, readSync(readFd, chunk));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return '';
+      throw error;
+    }
+  };
+  return { writeFd, readNow, closeReader };
+}
+
+const rssKib = (pid: number): number =>
+  Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+
+describe('a guard whose output nobody reads', () => {
+  it('keeps ticking on a full pipe, says later what was lost, and dies of SIGTERM', async () => {
+    const seen = observed(CROWD);
+    const pipe = unreadPipe();
+    const child = guardOn(seen, [pipe.writeFd, pipe.writeFd], '-d', '-r', '0.01');
+    await until(() => seen.marks() >= MARKS, 'ticks with a full pipe');
+    expect(rssKib(child.pid as number)).toBeLessThan(RSS_KIB_MAX);
+    // Lines go whole or not at all, so up to one line's room may be left.
+    let text = pipe.readNow();
+    expect(text.length).toBeGreaterThan(PIPE_BYTES - 4096);
+    const noticed = (): boolean => {
+      text += pipe.readNow();
+      return text.includes(' log lines that nobody read\n');
+    };
+    await until(noticed, 'the notice of what was lost');
+    expect(text).toMatch(/^dropped [1-9]\d* log lines that nobody read$/m);
+    const marks = seen.marks();
+    await until(() => seen.marks() >= marks + 2, 'ticks after the pipe is full again');
+    const end = ended(child);
+    child.kill('SIGTERM');
+    expect(await end).toEqual({ code: null, signal: 'SIGTERM' });
+  });
+
+  it.each(['SIGTERM', 'SIGINT'] as const)('keeps ticking on full sockets, and dies of %s', async (signal) => {
+    // Node's own pipes are unix sockets; without a listener it reads a little ahead and then no more.
+    const seen = observed(CROWD);
+    const child = guardOn(seen, ['pipe', 'pipe'], '-d', '-r', '0.01');
+    child.stdout?.pause();
+    child.stderr?.pause();
+    await until(() => seen.marks() >= MARKS, 'ticks with full sockets');
+    const end = ended(child);
+    child.kill(signal);
+    expect(await end).toEqual({ code: null, signal });
+  });
+
+  it('keeps ticking when the reader has gone', async () => {
+    const seen = observed(FEW);
+    const pipe = unreadPipe();
+    const child = guardOn(seen, [pipe.writeFd, pipe.writeFd], '-d');
+    await until(() => seen.marks() >= 1, 'the first tick');
+    pipe.closeReader();
+    const marks = seen.marks();
+    await until(() => seen.marks() >= marks + 2, 'ticks without a reader');
+    const end = ended(child);
+    child.kill('SIGTERM');
+    expect(await end).toEqual({ code: null, signal: 'SIGTERM' });
+  });
+
+  it('keeps ticking on a disk that is full', async () => {
+    const seen = observed(FEW);
+    const full = openSync('/dev/full', constants.O_WRONLY);
+    const child = guardOn(seen, [full, full], '-d');
+    await until(() => seen.marks() >= 2, 'ticks with a full disk');
+    closeSync(full);
+    const end = ended(child);
+    child.kill('SIGTERM');
+    expect(await end).toEqual({ code: null, signal: 'SIGTERM' });
+  });
+
+  it('keeps ticking with stdin, stdout and stderr closed', async () => {
+    const seen = observed(FEW);
+    const script = 'exec "$@" <&- >&- 2>&-';
+    const args = ['-c', script, 'sh', bin('earlyoom'), '--dryrun', '--procfs', seen.tree, '-N', seen.hook, '-d'];
+    const child = spawn('sh', args, { stdio: 'ignore' });
+    onTestFinished(() => void child.kill('SIGKILL'));
+    await until(() => seen.marks() >= 2, 'ticks with nothing open');
+    const end = ended(child);
+    child.kill('SIGTERM');
+    expect(await end).toEqual({ code: null, signal: 'SIGTERM' });
+  });
+
+  it('leaves the shared pipe as it was: whoever else writes to it still waits for the reader', async () => {
+    const seen = observed(FEW);
+    const pipe = unreadPipe();
+    const child = guardOn(seen, [pipe.writeFd, pipe.writeFd], '-d');
+    await until(() => seen.marks() >= 1, 'the first tick');
+    const flags = Number.parseInt(
+      /^flags:\s+(\d+)/m.exec(readFileSync(`/proc/self/fdinfo/${pipe.writeFd}`, 'utf8'))?.[1] ?? '',
+      8,
+    );
+    expect(flags & constants.O_NONBLOCK).toBe(0);
+    const end = ended(child);
+    child.kill('SIGTERM');
+    await end;
+  });
+
+  it('leaks no open file from tick to tick', async () => {
+    const seen = observed(FEW);
+    const pipe = unreadPipe();
+    const child = guardOn(seen, [pipe.writeFd, pipe.writeFd], '-d', '-P', seen.hook);
+    const open = (): number => readdirSync(`/proc/${child.pid}/fd`).length;
+    await until(() => seen.marks() >= 2, 'the first ticks');
+    const before = open();
+    const marks = seen.marks();
+    await until(() => seen.marks() >= marks + 6, 'further ticks');
+    // A hook or two may be running at either moment, each with its pidfd.
+    expect(Math.abs(open() - before)).toBeLessThanOrEqual(2);
+    const end = ended(child);
+    child.kill('SIGTERM');
+    await end;
+  });
+});
+
+describe('a signal to the guard', () => {
+  it.each(['SIGTERM', 'SIGINT'] as const)('%s while it waits ends it, by the signal itself', async (signal) => {
+    const plenty = LOW.replace('1000 kB', '9000000 kB');
+    const args = ['--dryrun', '--procfs', procTree(FEW, plenty)];
+    const until = (stdout: string): boolean => stdout.includes('mem avail');
+    expect(await invoke('earlyoom', args, { until, endWith: signal })).toMatchObject({ code: null, signal });
+  });
+
+  it('SIGHUP in the middle of kills ends it, too', async () => {
+    const args = ['--dryrun', '--procfs', procTree(FEW, LOW)];
+    const until = (_: string, stderr: string): boolean => stderr.includes('sending SIGKILL to');
+    expect(await invoke('oom-backstop', args, { until, endWith: 'SIGHUP' })).toMatchObject({
+      code: null,
+      signal: 'SIGHUP',
+    });
+  });
+});
+
+const hasScript = spawnSync('script', ['-qec', 'true', '/dev/null']).status === 0;
+
+describe('colours without a terminal', () => {
+  it('there are none, in no line', async () => {
+    const { tree, hook } = observed(FEW);
+    const until = (_: string, stderr: string): boolean => stderr.includes('dryrun, not');
+    const { stdout, stderr } = await invoke('earlyoom', ['--dryrun', '--procfs', tree, '-d', '-N', hook], { until });
+    expect(stdout + stderr).not.toContain('\x1b');
+  });
+});
+
+describeIf(hasScript, 'script (util-linux) is not there to make a terminal', 'colours on a terminal', () => {
+  /** What the program writes to a terminal, for arguments with which it ends by itself. */
+  function onTerminal(args: string, env: NodeJS.ProcessEnv): string {
+    const command = `'${bin('earlyoom')}' ${args}`;
+    return spawnSync('script', ['-qec', command, '/dev/null'], { env, encoding: 'utf8', input: '', timeout: WAIT_MS })
+      .stdout;
+  }
+  const { NO_COLOR: _, ...coloured } = process.env;
+
+  it('warnings are yellow, the fatal line red, each ended within its line', () => {
+    const output = onTerminal('--dryrun -s 101', coloured);
+    expect(output).toContain('\x1b[33mdryrun mode enabled, will not kill anything\x1b[0m\r\n');
+    expect(output.split('\r\n').find((line) => line.startsWith('\x1b[31mfatal: -s 101: '))).toMatch(/\[0m$/);
+  });
+
+  it('the version line has none', () => {
+    const output = onTerminal('-v', coloured);
+    expect(output).toMatch(/^earlyoom v/);
+    expect(output).not.toContain('\x1b');
+  });
+
+  it('NO_COLOR: none', () => {
+    const output = onTerminal('--dryrun -s 101', { ...coloured, NO_COLOR: '1' });
+    expect(output).toContain('fatal: -s 101');
+    expect(output).not.toContain('\x1b');
+  });
+
+  it('an escape sequence in an argument does not reach the terminal', () => {
+    const output = onTerminal("--dryrun $'x\\e[2J'", { ...coloured, NO_COLOR: '1', SHELL: '/bin/bash' });
+    expect(output).toContain("'x\\x1b[2J'");
+    expect(output).not.toContain('\x1b');
+  });
+});

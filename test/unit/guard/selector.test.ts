@@ -1,0 +1,228 @@
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { close } from '../../../native-shims/files.js';
+import { PosixRegex } from '../../../native-shims/regex.js';
+import { rankOrder } from '../../../src/decide/ranking.js';
+import { ProcessList } from '../../../src/guard/process-list.js';
+import { Selector } from '../../../src/guard/selector.js';
+import { PidFiles } from '../../../src/sample/pid-files.js';
+import { ProcessScan, type ScanOptions } from '../../../src/sample/process-scan.js';
+import type { SelectionPolicy } from '../../../src/shared/selection.js';
+import { emptyVictim } from '../../../src/shared/victim.js';
+import { type FakeProcess, procTree } from '../../support/proc-tree.js';
+import { recordingLog } from '../recording-log.js';
+
+interface Setup extends Partial<ScanOptions>, Partial<SelectionPolicy> {
+  setAside?: ProcessList;
+  isChild?: (pid: number) => boolean;
+}
+
+function selectorOf(processes: readonly FakeProcess[], setup: Setup = {}): Selector {
+  const files = PidFiles.open(procTree(processes));
+  if (typeof files === 'number') throw new Error(`no tree: ${files}`);
+  onTestFinished(() => void close(files.directoryFd));
+  const {
+    sortByRss = false,
+    ignoreRootUser = false,
+    setAside = new ProcessList(),
+    isChild = () => false,
+    ...scan
+  } = setup;
+  const options = { prefer: null, avoid: null, ignore: null, needUid: ignoreRootUser, selfPid: null, ...scan };
+  return new Selector(files, new ProcessScan(files, options, isChild), { sortByRss, ignoreRootUser }, setAside);
+}
+
+/** The pid that would be killed, or -1. */
+function victimOf(processes: readonly FakeProcess[], setup: Setup = {}): number {
+  const selector = selectorOf(processes, setup);
+  const row = selector.select();
+  return row === -1 ? -1 : (selector.table.pid[row] as number);
+}
+
+const LOW: FakeProcess = { pid: 30, oomScore: 100, rssPages: 5000 };
+
+describe('Selector.select', () => {
+  it.each<[string, FakeProcess[], Setup, number]>([
+    ['the highest oom_score', [{ pid: 20, oomScore: 700 }, { pid: 21, oomScore: 701 }, LOW], {}, 21],
+    [
+      'of two, the larger RSS',
+      [{ pid: 20, oomScore: 700, rssPages: 1 }, { pid: 21, oomScore: 700, rssPages: 2 }, LOW],
+      {},
+      21,
+    ],
+    [
+      'of two alike, the lower pid',
+      [
+        { pid: 21, oomScore: 700 },
+        { pid: 20, oomScore: 700 },
+        { pid: 100, oomScore: 700 },
+      ],
+      {},
+      20,
+    ],
+    ['the largest RSS', [{ pid: 20, oomScore: 900 }, LOW], { sortByRss: true }, 30],
+    [
+      'of two of the same RSS, the higher oom_score',
+      [{ pid: 20, oomScore: 101, rssPages: 5000 }, LOW],
+      { sortByRss: true },
+      20,
+    ],
+    [
+      'a preferred name',
+      [
+        { pid: 20, oomScore: 399, comm: 'b' },
+        { pid: 21, comm: 'a' },
+      ],
+      { prefer: PosixRegex.compile('^b$') },
+      20,
+    ],
+    ['nobody of an ignored name', [{ pid: 20, comm: 'b' }, LOW], { ignore: PosixRegex.compile('^b$') }, 30],
+    [
+      'nobody of an avoided name unless by far the worst',
+      [{ pid: 20, comm: 'b', oomScore: 399 }, LOW],
+      { avoid: PosixRegex.compile('b') },
+      30,
+    ],
+    [
+      'one of an avoided name that is by far the worst',
+      [{ pid: 20, comm: 'b', oomScore: 401 }, LOW],
+      { avoid: PosixRegex.compile('b') },
+      20,
+    ],
+    [
+      'a zombie main thread, whose other threads live',
+      [{ pid: 20, state: 'Z', numThreads: 3, rssPages: 0, oomScore: 674 }, LOW],
+      {},
+      20,
+    ],
+    [
+      'the same by RSS, where it shows none',
+      [{ pid: 20, state: 'Z', numThreads: 3, rssPages: 0, oomScore: 674 }, LOW],
+      { sortByRss: true },
+      20,
+    ],
+    [
+      'no dead zombie',
+      [{ pid: 20, state: 'Z', rssPages: 0, oomScore: 0 }, { pid: 21, state: 'Z', oomScore: 900 }, LOW],
+      {},
+      30,
+    ],
+    ['not init, though it leads', [{ pid: 1, oomScore: 2000 }, LOW], {}, 30],
+    ['no kernel thread', [{ pid: 2, ppid: 0, oomScore: 2000 }, { pid: 3, ppid: 2, oomScore: 2000 }, LOW], {}, 30],
+    ['not the guard itself', [{ pid: 20, oomScore: 900 }, LOW], { selfPid: 20 }, 30],
+    ['no child of its own', [{ pid: 20, oomScore: 900 }, LOW], { isChild: (pid) => pid === 20 }, 30],
+    [
+      'no oom_score_adj of -1000, though several lead',
+      [20, 21, 22].map((pid) => ({ pid, oomScoreAdj: -1000 })).concat({ pid: 23, oomScoreAdj: -999 }),
+      {},
+      23,
+    ],
+    ["not root's, if asked", [{ pid: 20, uid: 0 }, LOW], { ignoreRootUser: true }, 30],
+    ["root's, if not asked", [{ pid: 20, uid: 0 }, LOW], {}, 20],
+    ['nobody without a stat', [{ pid: 20, stat: null }, LOW], {}, 30],
+    ['nobody with a stat of garbage', [{ pid: 20, stat: ')' }, LOW], {}, 30],
+    ['nobody without an oom_score', [{ pid: 20, oomScore: null }, LOW], {}, 30],
+    ['nobody without a name', [{ pid: 20, comm: null }, LOW], {}, 30],
+    ['nobody whose oom_score_adj is not known', [{ pid: 20, oomScoreAdj: null }, LOW], {}, 30],
+    ['somebody without arguments, and whose owner is not known', [{ pid: 20, cmdline: null, uid: null }, LOW], {}, 20],
+    ['nobody of nobody', [], {}, -1],
+    ['nobody if none can be chosen', [{ pid: 1 }, { pid: 20, oomScoreAdj: -1000 }, { pid: 21, state: 'Z' }], {}, -1],
+  ])('%s', (_case, processes, setup, pid) => {
+    expect(victimOf(processes, setup)).toBe(pid);
+  });
+
+  it('passes over who was set aside, but not over a later process with that pid', () => {
+    const setAside = new ProcessList();
+    setAside.add(20, 500);
+    expect(victimOf([{ pid: 20, startTimeTicks: 500 }, LOW], { setAside })).toBe(30);
+    expect(victimOf([{ pid: 20, startTimeTicks: 501 }, LOW], { setAside })).toBe(20);
+  });
+
+  it('finds the same as the ranking that `rank` prints, whose first it is', () => {
+    const processes = Array.from({ length: 300 }, (_, i) => ({
+      pid: 10 + i,
+      oomScore: 600 + ((i * 37) % 101),
+      rssPages: (i * 53) % 17,
+      oomScoreAdj: i % 3 === 0 ? -1000 : 0,
+      comm: `p${i % 7}`,
+    }));
+    const patterns = {
+      prefer: PosixRegex.compile('^p3$'),
+      avoid: PosixRegex.compile('p[45]'),
+      ignore: PosixRegex.compile('6'),
+    };
+    for (const sortByRss of [false, true]) {
+      const selector = selectorOf(processes, { ...patterns, sortByRss });
+      const victim = selector.table.pid[selector.select()];
+      expect(selector.scanAll()).toBe(0);
+      const order = rankOrder(selector.table, { sortByRss, ignoreRootUser: false });
+      expect(selector.table.pid[order[0] as number]).toBe(victim);
+    }
+  });
+});
+
+describe('Selector.describe', () => {
+  it('copies all that is to be said of the victim', () => {
+    const selector = selectorOf([
+      { pid: 20, comm: 'a\nb', oomScore: 7, oomScoreAdj: 5, uid: 8, rssPages: 0, startTimeTicks: 3 },
+    ]);
+    const victim = emptyVictim();
+    selector.describe(selector.select(), victim);
+    const { name, cmdline, ...rest } = victim;
+    expect(rest).toMatchObject({ pid: 20, oomScore: 7, oomScoreAdj: 5, uid: 8, rssKib: 0, startTimeTicks: 3 });
+    expect(Buffer.from(name.subarray(0, victim.nameLength)).toString()).toBe('a\nb');
+    expect(Buffer.from(cmdline.subarray(0, victim.cmdlineLength)).toString()).toBe('proc --pid 20');
+  });
+
+  it('takes 256 bytes of the arguments, and none where there are none; nothing is left from the victim before', () => {
+    const selector = selectorOf([
+      { pid: 20, comm: 'longer', cmdline: 'x'.repeat(1000) },
+      { pid: 21, comm: 'b', cmdline: null },
+    ]);
+    const victim = emptyVictim();
+    selector.scanAll();
+    for (const [pid, length, name] of [
+      [20, 256, 'longer'],
+      [21, 0, 'b'],
+    ] as const) {
+      selector.describe(selector.table.pid.indexOf(pid), victim);
+      expect([victim.cmdlineLength, Buffer.from(victim.name.subarray(0, victim.nameLength)).toString()]).toEqual([
+        length,
+        name,
+      ]);
+    }
+  });
+});
+
+describe('Selector.groupOf', () => {
+  const identity = ({ pid, startTimeTicks = 1000 + pid }: FakeProcess) => ({ pid, startTimeTicks });
+  const victim: FakeProcess = { pid: 20, pgrp: 20, oomScore: 900 };
+  const member: FakeProcess = { pid: 21, pgrp: 20, startTimeTicks: 77 };
+
+  it('is the group with the identity of each of its members', () => {
+    const selector = selectorOf([victim, member, LOW]);
+    const { pgid, members } = selector.groupOf(selector.select());
+    expect([pgid, members.sort((a, b) => a.pid - b.pid)]).toEqual([20, [identity(victim), identity(member)]]);
+  });
+
+  it('notices who must be spared though the scan has not read it of anybody but the victim', () => {
+    const selector = selectorOf([victim, member, { pid: 22, pgrp: 20, oomScoreAdj: -1000 }]);
+    const { pgid, members } = selector.groupOf(selector.select());
+    expect([pgid, members.map(({ pid }) => pid).sort()]).toEqual([0, [20, 21]]);
+  });
+});
+
+describe('Selector.debug', () => {
+  it('shows every process, and each that leads in turn, the last of them the victim', () => {
+    const selector = selectorOf([
+      { pid: 20, oomScore: 700, comm: 'a' },
+      { pid: 21, oomScoreAdj: -1000, comm: 'b' },
+      { ...LOW, comm: 'c' },
+    ]);
+    const { log, lines } = recordingLog();
+    selector.select();
+    selector.debug(log);
+    expect(lines).toHaveLength(4);
+    expect(lines.filter((line) => line.endsWith('<--- new victim')).at(-1)).toMatch(/^debug: +20 +700 .*"a"/);
+    expect(lines.find((line) => line.includes('"b"'))).not.toContain('new victim');
+  });
+});
