@@ -1,6 +1,5 @@
 /* Error numbers (asm-generic/errno-base.h: the same on x86-64 and arm64) and libc's words for them. */
 import { constants } from 'node:os';
-import { getSystemErrorName } from 'node:util';
 
 export const EPERM = constants.errno.EPERM;
 export const ENOENT = constants.errno.ENOENT;
@@ -32,7 +31,9 @@ const TEXT = new Map<number, string>([
   [constants.errno.ETIME, 'Timer expired'],
 ]);
 
+const NAMES = new Map(Object.entries(constants.errno).map(([name, errno]) => [errno, name]));
+
 /** The text of an error number (positive), as strerror(3) gives it in the C locale. */
 export function strerror(errno: number): string {
-  return TEXT.get(errno) ?? getSystemErrorName(-errno);
+  return TEXT.get(errno) ?? NAMES.get(errno) ?? `error ${errno}`;
 }

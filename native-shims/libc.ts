@@ -9,9 +9,17 @@
  * keep no state but their own fixed buffers, so a caller on the hot path can use them freely
  * (a call costs about 170 ns and leaves nothing on the heap).
  */
+// biome-ignore assist/source/organizeImports: has to see the flags before koffi is loaded
+import { inheritedFlags } from './inherited-flags.js';
 import koffi from 'koffi';
 
 const libc = koffi.load(null);
+
+{
+  const F_SETFL = 4;
+  const fcntl = libc.func('int fcntl(int fd, int command, long argument)');
+  for (const [fd, flags] of inheritedFlags) fcntl(fd, F_SETFL, flags);
+}
 
 /** A C function seen from JavaScript: numbers and Buffers in, a number out. */
 export type NativeFunction = (...args: (number | bigint | Uint8Array | null)[]) => number;

@@ -20,11 +20,14 @@ const POSIX_SPAWN_SETSIGMASK = 0x08;
 const SPAWNATTR_BYTES = 1024;
 const SIGSET_BYTES = 256;
 
+const F_SETFD = 2;
+
 const P_PID = 1;
 const WNOHANG = 1;
 const WEXITED = 4;
 const CLD_EXITED = 1;
 
+const fcntl = declare('int fcntl(int fd, int command, long argument)');
 const attrInit = declareRaw('int posix_spawnattr_init(void *attr)');
 const attrSetFlags = declareRaw('int posix_spawnattr_setflags(void *attr, short flags)');
 const attrSetPgroup = declareRaw('int posix_spawnattr_setpgroup(void *attr, int pgroup)');
@@ -36,6 +39,13 @@ const waitidNative = declare('int waitid(int idtype, unsigned int id, void *info
 const spawnThreaded = declareThreaded(
   'int posix_spawn(void *pid, void *path, void *actions, void *attr, void *argv, void *envp)',
 );
+
+/*
+ * Node marks the fds it was started with close-on-exec, 0 to 2 included, because its own child_process dups them
+ * explicitly. Here a child inherits them as they are, so the mark has to go: without it a hook would
+ * have no stdout, and the first file that it opens would become its fd 1.
+ */
+for (const fd of [0, 1, 2]) fcntl(fd, F_SETFD, 0);
 
 /*
  * The child starts with every signal at its default and none blocked (Node ignores SIGPIPE, which

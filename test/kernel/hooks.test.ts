@@ -52,10 +52,18 @@ describeIf(namespacesWork, 'needs unshare --pid (root)', 'hooks', () => {
     ]);
   });
 
+  it('what hooks write goes where the guard’s output goes', async () => {
+    const hook = script(directory(), 'echo to stdout; echo to stderr >&2');
+    const result = await fire(['-P', hook, '-N', hook]);
+    expect(result.stdout.match(/^to stdout$/gm)).toHaveLength(2);
+    expect(result.stderr.match(/^to stderr$/gm)).toHaveLength(2);
+  });
+
   it('-P runs before the signal, -N after the end', async () => {
     const made = directory();
     const noted = path.join(made, 'alive');
-    const alive = `kill -0 $EARLYOOM_PID && echo "$1 alive" >> ${noted} || echo "$1 dead" >> ${noted}`;
+    // A zombie whose parent has not collected it yet is dead.
+    const alive = `grep -q '^State:.[^ZX]' /proc/$EARLYOOM_PID/status && echo "$1 alive" >> ${noted} || echo "$1 dead" >> ${noted}`;
     const before = script(made, `set -- before; ${alive}; sleep 0.05`);
     const after = path.join(made, 'after.sh');
     writeFileSync(after, `#!/bin/sh\nset -- after; ${alive}\n`, { mode: 0o755 });
