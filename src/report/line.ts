@@ -25,6 +25,12 @@ export class Line {
     return this;
   }
 
+  /** Takes away what goes beyond `length` bytes, and the first half of a character that this cuts. */
+  cutTo(length: number): void {
+    if (this.length <= length) return;
+    this.length = length - cutUtf8Tail(this.bytes, length);
+  }
+
   byte(value: number): this {
     if (this.length < WRITE_BYTES_MAX) this.bytes[this.length++] = value;
     return this;

@@ -46,17 +46,19 @@ class Stream {
 
   /** Writes a line that ends in a newline, or drops it. */
   write(line: Line): void {
-    if (this.droppedLines > 0 && !this.writeNotice()) this.droppedLines++;
-    else if (!this.put(line)) this.droppedLines++;
+    if (this.put(this.droppedLines === 0 ? line : this.withNotice(line))) this.droppedLines = 0;
+    else this.droppedLines++;
   }
 
-  private writeNotice(): boolean {
+  /** The line after another one that says how many are missing: in one piece, so that neither gets through alone. */
+  private withNotice(line: Line): Line {
     this.notice.clear();
     if (this.cut) this.notice.byte(NEWLINE);
     this.notice.text('dropped ').integer(this.droppedLines).text(' log lines that nobody read\n');
-    if (!this.put(this.notice)) return false;
-    this.droppedLines = 0;
-    return true;
+    const text = line.length - 1; // its newline comes with closeLine
+    for (let i = 0; i < text; i++) this.notice.byte(line.bytes[i] as number);
+    closeLine(this.notice, '');
+    return this.notice;
   }
 
   /** Whether all of `line` went out. */
@@ -65,6 +67,12 @@ class Stream {
     if (written > 0) this.cut = written < line.length;
     return written === line.length;
   }
+}
+
+/** Ends a line with `end` (ASCII) and a newline; a line that fills its buffer loses as much text as they need. */
+function closeLine(line: Line, end: string): void {
+  line.cutTo(line.bytes.length - end.length - 1);
+  line.text(end).byte(NEWLINE);
 }
 
 /** The local syslog daemon's socket; connected anew when the daemon was restarted. */
@@ -126,10 +134,7 @@ export class Log {
       this.syslog.write(this.line);
       return;
     }
-    if (this.colour() !== '') this.line.text(COLOUR_END);
-    // A line that fills the buffer still ends in a newline.
-    if (this.line.length === this.line.bytes.length) this.line.length--;
-    this.line.byte(NEWLINE);
+    closeLine(this.line, this.colour() === '' ? '' : COLOUR_END);
     this.stream().write(this.line);
   }
 

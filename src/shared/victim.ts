@@ -6,7 +6,6 @@ export const CMDLINE_BYTES_MAX = 256;
 export interface Victim {
   pid: number;
   startTimeTicks: number;
-  pgrp: number;
   /** Effective uid, or -1 if it could not be read. */
   uid: number;
   oomScore: number;
@@ -24,7 +23,6 @@ export function emptyVictim(): Victim {
   return {
     pid: 0,
     startTimeTicks: 0,
-    pgrp: 0,
     uid: 0,
     oomScore: 0,
     oomScoreAdj: 0,

@@ -111,7 +111,7 @@ describeIf(namespacesWork, 'needs unshare --pid (root)', 'a kill in a PID namesp
 
 describeIf(namespacesWork, 'needs unshare --pid (root)', 'who is chosen', () => {
   /* The big one would be chosen; `small` is big enough to be chosen by name. */
-  const two = [hog({ name: 'small', maxMib: 100, holdMs: 5000 }), hog({ name: 'big', maxMib: 400, holdMs: 5000 })];
+  const two = [hog({ name: 'small', maxMib: 200, holdMs: 5000 }), hog({ name: 'big', maxMib: 500, holdMs: 5000 })];
 
   it.each([
     ['--prefer ^small$', ['--prefer', '^small$'], 0],
@@ -119,7 +119,7 @@ describeIf(namespacesWork, 'needs unshare --pid (root)', 'who is chosen', () => 
     ['--ignore (big|other)', ['--ignore', '(big|other)'], 0],
     ['neither', [], 1],
   ])('%s', async (_title, args, chosen) => {
-    const result = await fire(two, args, { untilStderr: 'exited after', limits: { headroomMib: 450 } });
+    const result = await fire(two, args, { untilStderr: 'exited after', limits: { headroomMib: 600 } });
     expect(signalled(result)[0]).toBe(result.hogs[chosen]?.pid);
     expect(events(result, 1 - chosen)).not.toContain('term');
   });
@@ -149,9 +149,9 @@ describeIf(namespacesWork, 'needs unshare --pid (root)', '-g', () => {
   });
 
   it('without -g kills the victim only', async () => {
-    const result = await fire([hog({ children: 3, maxMib: 420, ownGroup: true, holdMs: 3000 })], [], {
+    const result = await fire([hog({ children: 2, maxMib: 600, ownGroup: true, holdMs: 3000 })], [], {
       untilStderr: 'exited after',
-      limits: { headroomMib: 400 },
+      limits: { headroomMib: 500 },
     });
     const termed = new Set(
       (result.hogs[0]?.events ?? []).filter(({ event }) => event === 'term').map(({ pid }) => pid),

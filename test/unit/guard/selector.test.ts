@@ -138,7 +138,7 @@ describe('Selector.select', () => {
   });
 
   it('finds the same as the ranking that `rank` prints, whose first it is', () => {
-    const processes = Array.from({ length: 300 }, (_, i) => ({
+    const processes = Array.from({ length: 80 }, (_, i) => ({
       pid: 10 + i,
       oomScore: 600 + ((i * 37) % 101),
       rssPages: (i * 53) % 17,
@@ -157,7 +157,7 @@ describe('Selector.select', () => {
       const order = rankOrder(selector.table, { sortByRss, ignoreRootUser: false });
       expect(selector.table.pid[order[0] as number]).toBe(victim);
     }
-  });
+  }, 20_000);
 });
 
 describe('Selector.describe', () => {
