@@ -31,7 +31,7 @@ need groff groff-base
 check 'biome: format, lint, import direction' npx --no-install biome ci --error-on-warnings .
 check 'tsc: types' npx --no-install tsc
 check 'knip: unused code and dependencies' npx --no-install knip
-check 'shellcheck: scripts' shellcheck scripts/*.sh systemd/*.sh .ci/run
+check 'shellcheck: scripts' shellcheck scripts/*.sh systemd/*.sh test/vm/*.sh .ci/run
 check 'groff: man pages' manual_pages
 check 'systemd-analyze: units' bash systemd/verify.sh
 

@@ -75,7 +75,7 @@ function limitToBack(samples) {
 /** The guards' own words for a signal that they sent. */
 const SIGNAL_LINES = [
   /^\[ *([\d.]+)\] .*?sending (SIG\w+) to process \d+ uid \d+ "([^"]+)"/,
-  /^\[ *([\d.]+)\] .*?Sending (SIG\w+) to (?:the victim )?.*?\b([\w.-]+)$/i,
+  /^\[ *([\d.]+)\] .*?\[ OK \] Sending (SIG\w+) to ([\w.-]+)/,
   /^\[ *([\d.]+)\] .*?(Killed) (\S+) due to/,
 ];
 

@@ -7,6 +7,7 @@
 #
 # Emulated (TCG): /dev/kvm is no use for stock kernels on the machines this was made for. Without -erms and -fsrm memory
 # runs at the host's speed; thread=multi gives each vCPU a thread; preallocated RAM takes the host's page faults away.
+# shellcheck disable=SC2054 # the commas are QEMU's
 set -u
 image=$1
 lab=$2

@@ -4,11 +4,11 @@
  * `must` lists what makes the run fail, for our own guards only; the peers are there to be compared with:
  *   hog        the hog dies by the guard      noKernelOom  the kernel's OOM killer does not fire
  *   gap        longest pause of the heartbeat, s, below this      others  nobody else dies, sshd and systemd's daemons live
- *   nobody     the guard signals nobody (the kernel's local OOM is not its business)
+ *   nobody     the guard signals nobody: what happens is not its business, or no kill would help
  */
 
-const GAP_S = 0.3;
-const MUST = { hog: true, noKernelOom: true, gap: GAP_S, others: true };
+const MUST = { hog: true, noKernelOom: true, gap: 0.3, others: true };
+const NOT_ITS_BUSINESS = { hog: false, nobody: true };
 
 /** In this order within a boot: whoever leaves the guest in the worst state comes last. */
 const GUARDS = ['oom-backstop', 'own-earlyoom', 'earlyoom', 'nohang', 'oomd', 'none'];
@@ -41,38 +41,51 @@ export const BOOTS = [
     name: 'noswap',
     title: 'no swap',
     env: {},
-    cases: [...each('noswap-50', 'hog balloon 50 3000'), ...each('noswap-fast', 'hog balloon 0 3000')],
+    cases: [...each('noswap-50', 'hog balloon 50 3000 400'), ...each('noswap-fast', 'hog balloon 0 3000')],
   },
   {
     name: 'swap',
     title: '512 MiB swap at 60 MB/s',
     env: THROTTLED_SWAP,
-    cases: [...each('swap-50', 'hog balloon 50 3000'), ...each('swap-fast', 'hog balloon 0 3000')],
+    cases: [
+      ...each('swap-50', 'hog balloon 50 3000 700'),
+      ...each('swap-fast', 'hog balloon 0 3000'),
+      own('swap-removed', 'hog balloon 50 3000 400', { before: 'swapoff' }),
+      own('swap-added', 'hog balloon 50 3000 400', { before: 'swapon' }),
+    ],
   },
   {
     name: 'livelock',
     title: 'livelock: no swap, root disk at 20 MB/s, file-backed working set, the hog stops at 715 MiB',
     env: { ROOT_BPS: '20000000', TIMEOUT: '420' },
-    cases: each('livelock', 'hog balloon 50 715', { filesPerS: 5000, waitS: 40 }),
+    cases: each('livelock', 'hog balloon 50 715 400', { filesPerS: 5000, waitS: 32 }),
   },
   {
     name: 'further',
     title: 'further scenarios, no swap',
     env: {},
     cases: [
-      own('ignores-sigterm', 'hog balloon 50 3000 ignore'),
+      own('ignores-sigterm', 'hog balloon 50 3000 400 ignore'),
       own('eight-hogs', 'bash -c "for i in 1 2 3 4 5 6 7 8; do hog balloon 20 3000 & done; wait"'),
       own('fork-bomb', 'hog bomb 150 8 60'),
-      own('memory-max', 'hog balloon 50 3000', {
+      own('memory-max', 'hog balloon 50 3000 400', {
         before: 'memory-max',
-        must: { hog: false, nobody: true, noKernelOom: true },
+        must: NOT_ITS_BUSINESS,
       }),
-      own('guard-restarted', 'hog balloon 50 3000', { before: 'restart' }),
-      own('journald-stopped', 'hog balloon 50 3000', {
+      own('guard-restarted', 'hog balloon 50 3000 400', { before: 'restart' }),
+      own('journald-stopped', 'hog balloon 50 3000 400', {
         before: 'stop-journald',
-        must: { others: false, logless: true },
+        // journald is back only after its watchdog has replaced it, perhaps; that is not the guard's doing.
+        must: { others: false },
       }),
-      own('as-root', 'hog balloon 50 3000', { guard: 'oom-backstop-root' }),
+      own(
+        'tmpfs-fills',
+        'bash -c "mount -t tmpfs -o size=900M lab /mnt; head -c 600M /dev/zero >/mnt/fill; sleep 3; umount /mnt"',
+        {
+          must: NOT_ITS_BUSINESS,
+        },
+      ),
+      own('as-root', 'hog balloon 50 3000 400', { guard: 'oom-backstop-root' }),
     ],
   },
 ];

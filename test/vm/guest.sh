@@ -52,7 +52,8 @@ start_guard() {
       return
       ;;
   esac
-  systemctl daemon-reload
+  # Emulated, a reload takes a second: only where a unit was changed.
+  case $1 in own-earlyoom | oomd) systemctl daemon-reload ;; esac
   [ "$1" = oomd ] && systemctl start work.slice
   systemctl start "$(guard_unit "$1")"
   case $1 in own-earlyoom | oom-backstop) sleep 4 ;; *) sleep 1 ;; esac
@@ -65,8 +66,11 @@ stop_guard() {
   journalctl -b -u "$unit" --since "$since" -o short-monotonic --no-pager >"$dir/guard.log"
   systemctl show "$unit" -p NRestarts -p MainPID -p ActiveState >"$dir/guard.state"
   systemctl stop "$unit"
-  rm -rf /etc/systemd/system/earlyoom.service /etc/systemd/system/work.slice.d
-  systemctl daemon-reload
+  case $1 in own-earlyoom | oomd)
+    rm -rf /etc/systemd/system/earlyoom.service /etc/systemd/system/work.slice.d
+    systemctl daemon-reload
+    ;;
+  esac
 }
 
 # during: what a case does while the hog grows; a case redefines it.
@@ -90,7 +94,7 @@ run() {
     cat /opt/blob >/dev/null
     scope user.slice filer labtool files /opt/blob "$files" &
   fi
-  sleep 3
+  sleep 2
   event start
   hog_scope "${@:5}" >"$dir/hog.log" 2>&1 &
   local hog=$! group=/sys/fs/cgroup/work.slice/runaway.scope
@@ -99,7 +103,7 @@ run() {
   labtool guard "$wait" $group >>"$dir/events"
   wait $hog
   event "hog exit $?"
-  sleep 1.5
+  sleep 1
   local unit
   for unit in bystander hbexec; do event "$unit $(systemctl is-active $unit.scope)"; done
   main_pids >"$dir/pids.after"
@@ -111,7 +115,10 @@ run() {
   systemctl reset-failed
   sync
   echo 3 >/proc/sys/vm/drop_caches
-  if [ -b /dev/disk/by-id/virtio-swap ]; then swapoff -a && swapon /dev/disk/by-id/virtio-swap; fi
+  if [ -b /dev/disk/by-id/virtio-swap ]; then
+    swapoff -a
+    swapon /dev/disk/by-id/virtio-swap
+  fi
   during() { :; }
   hog_scope() { scope work.slice runaway "$@"; }
 }

@@ -21,6 +21,7 @@ awk '/^URIs:/{u=$2} /^Suites:/{$1="";s=$0} /^Components:/{$1="";c=$0} /^$/{emit(
   /etc/apt/sources.list.d/*.sources >sources.list
 [ -s /etc/apt/sources.list ] && cat /etc/apt/sources.list >>sources.list
 
+# shellcheck disable=SC2016 # mmdebstrap's hooks expand $1
 mmdebstrap --quiet --mode=root --variant=minbase --include="$packages" \
   --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
   --dpkgopt='path-exclude=/usr/share/locale/*' --aptopt='APT::Install-Recommends "false"' \
@@ -31,7 +32,7 @@ mmdebstrap --quiet --mode=root --variant=minbase --include="$packages" \
 root=$out/rootfs
 cp -L "$root"/boot/vmlinuz-*-cloud-amd64 vmlinuz
 cp -L "$root"/boot/initrd.img-*-cloud-amd64 initrd.img
-rm -rf "$root"/boot/* "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/*
+rm -rf "${root:?}"/boot/* "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/*
 
 # The host's node: what it needs besides libc is libstdc++, of the same Debian release.
 install -m755 "$(readlink -f "$(command -v node)")" "$root/usr/local/bin/node"

@@ -3,7 +3,8 @@
  *
  *  sample OUT.tsv [MS]               locked SCHED_FIFO recorder of meminfo and PSI, every MS (10) ms
  *  hb OUT.tsv [MS] [CMD...]          heartbeat each MS (100); with CMD forks and execs it every beat, as a login would
- *  balloon MB_PER_S MAX_MB [ignore]  grow anonymous memory (0: as fast as possible), then hold; "ignore" SIGTERM
+ *  balloon MB_PER_S MAX_MB [FIRST_MB [ignore]]  grow anonymous memory, the first FIRST_MB at once, the rest at that rate
+ *                                    (0: as fast as possible), then hold; "ignore" SIGTERM
  *  bomb COUNT MB PER_S               fork COUNT children of MB each, PER_S a second, then hold
  *  files FILE PAGES_PER_S            touch random pages of a mapped file: a file-backed working set
  *  guard SECS CGROUP                 locked: wait for CGROUP to empty; after SECS write its cgroup.kill
@@ -54,18 +55,18 @@ static int hb(const char*f,int ms,char**cmd){
     out(o,b,sprintf(b,"%.4f\t%.4f\n",t0,now()-t0));
     t+=ms/1e3;if(t<now())t=now();until(t);}
 }
-static int balloon(double rate,long max,int ignore){
+static int balloon(double rate,long max,long first,int ignore){
   double t0=now(),next=t0;if(ignore)signal(SIGTERM,SIG_IGN);printf("balloon pid %d start %.4f\n",getpid(),t0);fflush(stdout);
   for(long i=0;i<max;i++){char*p=mmap(0,1<<20,3,MAP_PRIVATE|MAP_ANONYMOUS,-1,0);
     if(p==MAP_FAILED){perror("mmap");break;}
     for(int k=0;k<1<<20;k+=4096)*(long*)(p+k)=(long)p+k+i; /* distinct data: no KSM/zram free ride */
-    if(rate>0){next+=1/rate;if(next>now())until(next);}
+    if(rate>0&&i>=first){if(i==first)next=now();next+=1/rate;if(next>now())until(next);}
     if(i%100==99){printf("balloon %ld MB at %.4f\n",i+1,now());fflush(stdout);}}
   pause();return 0;
 }
 static int bomb(long count,long mb,double rate){
   double t0=now();printf("bomb pid %d start %.4f\n",getpid(),t0);fflush(stdout);
-  for(long i=0;i<count;i++){if(!fork()){balloon(0,mb,0);_exit(0);}until(t0+(i+1)/rate);}
+  for(long i=0;i<count;i++){if(!fork()){balloon(0,mb,0,0);_exit(0);}until(t0+(i+1)/rate);}
   pause();return 0;
 }
 static int files(const char*f,double rate){
@@ -85,7 +86,7 @@ static int guard(double secs,const char*cg){
 int main(int c,char**v){char*m=c>1?v[1]:"";
   if(!strcmp(m,"sample")&&c>2)return sample(v[2],c>3?atoi(v[3]):10);
   if(!strcmp(m,"hb")&&c>2)return hb(v[2],c>3?atoi(v[3]):100,c>4?v+4:v+c);
-  if(!strcmp(m,"balloon")&&c>3)return balloon(atof(v[2]),atol(v[3]),c>4);
+  if(!strcmp(m,"balloon")&&c>3)return balloon(atof(v[2]),atol(v[3]),c>4?atol(v[4]):0,c>5);
   if(!strcmp(m,"bomb")&&c>4)return bomb(atol(v[2]),atol(v[3]),atof(v[4]));
   if(!strcmp(m,"files")&&c>3)return files(v[2],atof(v[3]));
   if(!strcmp(m,"guard")&&c>3)return guard(atof(v[2]),v[3]);
