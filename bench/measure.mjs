@@ -53,6 +53,15 @@ export function save(name, result) {
   writeFileSync(path.join(RESULTS, `${name}.json`), `${JSON.stringify(result, null, 2)}\n`);
 }
 
+/** What `save` wrote last under that name; null if nothing. */
+export function load(name) {
+  try {
+    return JSON.parse(readFileSync(path.join(RESULTS, `${name}.json`), 'utf8'));
+  } catch {
+    return null;
+  }
+}
+
 /** Rows (arrays of cells, the first is the head) as a Markdown table. */
 export function markdown(rows) {
   const line = (cells) => `| ${cells.join(' | ')} |`;

@@ -82,7 +82,9 @@ const SIGNAL_LINES = [
 function guardSignals(log, start) {
   return log.split('\n').flatMap((line) => {
     const match = SIGNAL_LINES.map((pattern) => pattern.exec(line)).find((found) => found !== null);
-    return match === undefined ? [] : [{ by: 'guard', what: `${match[2]} ${match[3]}`, atS: Number(match[1]) - start }];
+    const atS = match === undefined ? -1 : Number(match[1]) - start;
+    // Lines from before belong to the case before.
+    return match === undefined || atS < 0 ? [] : [{ by: 'guard', what: `${match[2]} ${match[3]}`, atS }];
   });
 }
 

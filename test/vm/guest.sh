@@ -100,6 +100,7 @@ run() {
   local hog=$! group=/sys/fs/cgroup/work.slice/runaway.scope
   until [ -e $group/cgroup.events ] || ! kill -0 $hog 2>/dev/null; do sleep 0.05; done
   during &
+  local during_pid=$!
   labtool guard "$wait" $group >>"$dir/events"
   wait $hog
   event "hog exit $?"
@@ -110,6 +111,8 @@ run() {
   dmesg >"$dir/dmesg.txt"
   kill $sampler
   systemctl stop --quiet bystander.scope hbexec.scope filer.scope 2>/dev/null
+  # Not before: with journald stopped, the guard's lines arrive when it goes on.
+  wait $during_pid
   stop_guard "$guard"
   wait
   systemctl reset-failed

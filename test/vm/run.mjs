@@ -1,8 +1,9 @@
 /*
  * npm run test:vm: real exhaustion on a booted machine, the guards side by side.
  *
- *   npm run test:vm                      everything: the table on stdout and in bench/results/vm.json
+ *   npm run test:vm                      everything: the table on stdout, the results in bench/results/vm.json
  *   npm run test:vm -- --list            the cases
+ *   npm run test:vm -- --table           the table of the last results, without running anything
  *   npm run test:vm -- --scenario NAME   these cases (or whole groups) only; may be repeated
  *   npm run test:vm -- --smoke           our guard without swap, both speeds
  *   npm run test:vm -- --package TGZ     another tarball than the one packed from this checkout
@@ -17,7 +18,7 @@ import { copyFileSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { machine, markdown, save } from '../../bench/measure.mjs';
+import { load, machine, markdown, save } from '../../bench/measure.mjs';
 import { analyze } from './analyze.mjs';
 import { BOOTS, SMOKE } from './cases.mjs';
 
@@ -30,6 +31,7 @@ const PROGRAMS = ['qemu-system-x86_64', 'mmdebstrap', 'debugfs', 'gcc'];
 const { values: flags } = parseArgs({
   options: {
     list: { type: 'boolean' },
+    table: { type: 'boolean' },
     smoke: { type: 'boolean' },
     scenario: { type: 'string', multiple: true },
     package: { type: 'string' },
@@ -43,6 +45,10 @@ const boots = BOOTS.map((boot) => ({ ...boot, cases: boot.cases.filter(isWanted)
   (boot) => boot.cases.length > 0,
 );
 
+if (flags.table) {
+  console.log(tableOf(load('vm')?.results ?? []));
+  process.exit(0);
+}
 if (flags.list) {
   for (const boot of BOOTS) for (const each of boot.cases) console.log(`${each.name.padEnd(32)} ${each.hog}`);
   process.exit(0);
@@ -57,37 +63,8 @@ const about = machine();
 const results = [];
 for (const boot of boots) results.push(...runBoot(boot));
 
-const columns = [
-  'case',
-  'guard',
-  'killed',
-  'lowest MemAvailable, MiB',
-  'longest gap, s',
-  'PSI full max, %',
-  'limit → memory back, s',
-  'kernel OOM',
-  'others lost',
-  'verdict',
-];
-const rows = results.map((result) => [
-  result.group === 'further' ? result.name : result.group,
-  result.guard,
-  result.killed,
-  result.minAvailMib,
-  result.gapS,
-  result.fullMaxPercent,
-  result.limitToBackS ?? '–',
-  result.kernelOom ? 'yes' : 'no',
-  result.othersLost.join(', ') || '–',
-  result.broken.length === 0
-    ? Object.keys(result.must).length === 0
-      ? ''
-      : 'holds'
-    : `BROKEN: ${result.broken.join(', ')}`,
-]);
-const table = markdown([columns, ...rows]);
-console.log(`\n${table}\n`);
-if (wanted === undefined) save('vm', { ...about, guest: guestVersions(), results });
+console.log(`\n${tableOf(results)}\n`);
+if (!flags.smoke && flags.package === undefined) keep(results);
 const broken = results.filter((result) => result.broken.length > 0);
 console.log(
   broken.length === 0
@@ -96,6 +73,47 @@ console.log(
 );
 rmSync(packed, { recursive: true });
 process.exit(broken.length === 0 ? 0 : 1);
+
+/** The results of all cases that ever ran here, each from its last run, in the order of cases.mjs. */
+function keep(results) {
+  const earlier = load('vm')?.results ?? [];
+  const named = (list, name) => list.find((result) => result.name === name);
+  const all = BOOTS.flatMap((boot) => boot.cases).map(({ name }) => named(results, name) ?? named(earlier, name));
+  save('vm', { ...about, guest: guestVersions(), results: all.filter((result) => result !== undefined) });
+}
+
+function tableOf(results) {
+  const columns = [
+    'case',
+    'guard',
+    'killed (s after the hog began)',
+    'lowest MemAvailable, MiB',
+    'longest gap, s',
+    'PSI full max, %',
+    'limit → memory back, s',
+    'kernel OOM',
+    'others lost',
+    'verdict',
+  ];
+  const rows = results.map((result) => [
+    result.group === 'further' ? result.name : result.group,
+    result.guard,
+    result.killed,
+    result.minAvailMib,
+    result.gapS,
+    result.fullMaxPercent,
+    result.limitToBackS ?? '–',
+    result.kernelOom ? 'yes' : 'no',
+    result.othersLost.join(', ') || '–',
+    verdictOf(result),
+  ]);
+  return markdown([columns, ...rows]);
+}
+
+function verdictOf({ broken, must }) {
+  if (broken.length > 0) return `BROKEN: ${broken.join(', ')}`;
+  return Object.keys(must).length === 0 ? '' : 'holds';
+}
 
 function installPackages() {
   const missing = PROGRAMS.some((program) => spawnSync('sh', ['-c', `command -v ${program}`]).status !== 0);
@@ -186,7 +204,8 @@ function judge({ name, group, guard, must }, seen) {
     if (must.nobody && seen.signals.length > 0) broken.push('the guard fired');
   }
   const ours = Object.keys(must).length > 0;
-  return { name, group, guard, must, ...seen, broken: ours ? broken : [] };
+  const ran = { date: about.date, commit: about.commit, node: about.node };
+  return { name, group, guard, must, ...seen, broken: ours ? broken : [], ran };
 }
 
 function guestVersions() {
