@@ -1,6 +1,6 @@
 /*
- * From options to a running guard: opens what the ticks need, says what earlyoom says, tries the selection
- * once on the living machine, and starts the loop.
+ * From options to a running guard: opens what the ticks need, says what earlyoom says, rehearses the
+ * selection on the living machine, and starts the loop.
  */
 import { accessSync, constants, readFileSync, writeFileSync } from 'node:fs';
 import { monotonicMs } from '../../native-shims/clock.js';

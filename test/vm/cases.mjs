@@ -12,7 +12,7 @@ const NOT_ITS_BUSINESS = { hog: false, nobody: true };
 
 /** In this order within a boot: whoever leaves the guest in the worst state comes last. */
 const GUARDS = ['oom-backstop', 'own-earlyoom', 'earlyoom', 'nohang', 'oomd', 'none'];
-const isOurs = (guard) => guard.startsWith('o') && guard !== 'oomd';
+const OURS = new Set(['oom-backstop', 'own-earlyoom']);
 
 /** One case for each guard. */
 const each = (name, hog, options = {}) =>
@@ -22,7 +22,7 @@ const each = (name, hog, options = {}) =>
     guard,
     hog,
     ...options,
-    must: isOurs(guard) ? { ...MUST, ...options.must } : {},
+    must: OURS.has(guard) ? { ...MUST, ...options.must } : {},
   }));
 
 const own = (name, hog, options = {}) => ({

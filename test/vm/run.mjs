@@ -198,6 +198,7 @@ function judge({ name, group, guard, must }, seen) {
   if (seen.failure !== null) broken.push(seen.failure);
   else {
     if (must.hog && !seen.hogDied) broken.push('the hog lived');
+    if (must.hog && seen.signals.length === 0) broken.push('the guard did not signal');
     if (must.noKernelOom && seen.kernelOom) broken.push("the kernel's OOM killer fired");
     if (must.gap !== undefined && seen.gapS >= Number(flags.gap ?? must.gap)) broken.push(`gap ${seen.gapS} s`);
     if (must.others && seen.othersLost.length > 0) broken.push(`lost ${seen.othersLost.join(', ')}`);
