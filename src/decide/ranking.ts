@@ -16,7 +16,9 @@ import {
   type CandidateTable,
   MARK_AVOIDED,
   MARK_CHILD,
+  MARK_GONE,
   MARK_IGNORED,
+  MARK_NAMED,
   MARK_PREFERRED,
   MARK_SELF,
   MARK_SET_ASIDE,
@@ -28,6 +30,8 @@ import type { Reason, SelectionPolicy } from '../shared/selection.js';
 const OOM_SCORE_BIAS = 300;
 const RSS_BIAS_KIB = 3145728;
 
+const BY_OOM_SCORE = { sortByRss: false };
+
 const INIT_PID = 1;
 const KTHREADD_PID = 2;
 const STATE_ZOMBIE = 0x5a; // Z
@@ -38,6 +42,7 @@ export function whyNot(table: CandidateTable, row: number, policy: SelectionPoli
   const pid = table.pid[row] as number;
   if (pid === INIT_PID) return 'init';
   if (pid === KTHREADD_PID || table.ppid[row] === KTHREADD_PID) return 'kernel thread';
+  if (table.hasMark(row, MARK_GONE)) return 'dead';
   if (table.hasMark(row, MARK_UNREADABLE)) return 'unreadable';
   if (table.hasMark(row, MARK_SELF)) return 'itself';
   if (table.hasMark(row, MARK_CHILD)) return 'own child';
@@ -50,12 +55,21 @@ export function whyNot(table: CandidateTable, row: number, policy: SelectionPoli
 }
 
 /** The adjusted score that the policy ranks by: an oom_score, or KiB with --sort-by-rss. */
-export function scoreOf(table: CandidateTable, row: number, policy: SelectionPolicy): number {
+export function scoreOf(table: CandidateTable, row: number, policy: Pick<SelectionPolicy, 'sortByRss'>): number {
   const bias = policy.sortByRss ? RSS_BIAS_KIB : OOM_SCORE_BIAS;
   let score = policy.sortByRss ? (table.rssKib[row] as number) : (table.oomScore[row] as number);
   if (table.hasMark(row, MARK_PREFERRED)) score += bias;
   if (table.hasMark(row, MARK_AVOIDED)) score -= bias;
   return score;
+}
+
+/**
+ * The highest score that a row can turn out to have once its name is known: a name can only be preferred where
+ * something is (`prefers`). By oom_score only; with --sort-by-rss a row without RSS is compared otherwise.
+ */
+export function scoreBound(table: CandidateTable, row: number, prefers: boolean): number {
+  const score = scoreOf(table, row, BY_OOM_SCORE);
+  return prefers && !table.hasMark(row, MARK_NAMED) ? score + OOM_SCORE_BIAS : score;
 }
 
 /** Whether row `a` is a better victim than row `b`; both can be chosen. */

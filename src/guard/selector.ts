@@ -1,12 +1,14 @@
 /*
  * Finds the victim: scan, rank, complete, copy. The one way to it, for the guard and for `rank`.
  *
- * oom_score_adj is not read for everybody, only for whoever leads: a leader that turns out to be
- * exempt (-1000) or gone is marked by that, and the next one leads.
+ * By oom_score, which is the rule, one file of each process is read, and of those that can still win as many more
+ * as it takes to see that they don't: the name first, which may raise or lower the score, then the rest. A row
+ * is left alone only if its score can't come up to the leader's whatever its name is, so the victim is the one that
+ * a full scan finds (a property test compares them). With --sort-by-rss everything that ranks is read of everybody.
  */
 import type { Group } from '../act/target.js';
 import { groupRows, groupTargets } from '../decide/process-group.js';
-import { outranks, pickVictim, whyNot } from '../decide/ranking.js';
+import { outranks, pickVictim, scoreBound, scoreOf, whyNot } from '../decide/ranking.js';
 import { joinCmdline } from '../kernel/pid-name.js';
 import type { Log } from '../report/log.js';
 import { sayCandidate, sayCandidatesHead } from '../report/messages.js';
@@ -16,6 +18,9 @@ import { CandidateTable, MARK_SET_ASIDE, NAME_BYTES } from '../shared/candidates
 import type { SelectionPolicy } from '../shared/selection.js';
 import type { Victim } from '../shared/victim.js';
 import type { ProcessList } from './process-list.js';
+
+/** How many of the highest scores are tried before everybody else: the first may be init, the guard, or ignored. */
+const FIRST_GUESSES = 8;
 
 export class Selector {
   readonly table = new CandidateTable();
@@ -30,18 +35,21 @@ export class Selector {
 
   /** Fills the table with every fact of every process. Returns 0 or -errno. */
   scanAll(): number {
-    const result = this.scanForVictim();
-    for (let row = 0; row < this.table.count; row++) this.scan.complete(this.table, row);
+    const result = this.scan.scan(this.table);
+    for (let row = 0; row < this.table.count; row++) this.complete(row);
     return result;
   }
 
-  /** The victim's row, or -1 if there is none, in a table that holds what the ranking needs. */
+  /** The victim's row, or -1 if there is none, in a table that holds what it took to find it. */
   select(): number {
-    if (this.scanForVictim() < 0) return -1;
+    const { sortByRss } = this.policy;
+    const result = sortByRss ? this.scan.scan(this.table) : this.scan.scanScores(this.table);
+    if (result < 0) return -1;
     for (;;) {
-      const row = pickVictim(this.table, this.policy);
+      const row = sortByRss ? pickVictim(this.table, this.policy) : this.pickByScore();
       if (row === -1) return -1;
-      this.scan.complete(this.table, row);
+      // Who turns out to be exempt or gone is marked by that, and the next one leads.
+      this.complete(row);
       if (whyNot(this.table, row, this.policy) === null) return row;
     }
   }
@@ -63,7 +71,8 @@ export class Selector {
 
   /** What dies with the process in `row` under -g. */
   groupOf(row: number): Group {
-    for (const member of groupRows(this.table, this.table.pgrp[row] as number)) this.scan.complete(this.table, member);
+    for (let other = 0; other < this.table.count; other++) this.scan.readStat(this.table, other);
+    for (const member of groupRows(this.table, this.table.pgrp[row] as number)) this.complete(member);
     const { pgid, rows } = groupTargets(this.table, row, this.policy);
     const members = rows.map((member) => ({
       pid: this.table.pid[member] as number,
@@ -77,7 +86,7 @@ export class Selector {
     sayCandidatesHead(log);
     let victim = -1;
     for (let row = 0; row < this.table.count; row++) {
-      this.scan.complete(this.table, row);
+      this.complete(row);
       const eligible = whyNot(this.table, row, this.policy) === null;
       const leads = eligible && (victim === -1 || outranks(this.table, row, victim, this.policy));
       if (leads) victim = row;
@@ -85,12 +94,51 @@ export class Selector {
     }
   }
 
-  private scanForVictim(): number {
-    const result = this.scan.scan(this.table);
+  /** The row that outranks all others by oom_score, or -1. */
+  private pickByScore(): number {
+    // A good first guess spares the others' files.
+    let victim = -1;
+    for (let guess = 0; guess < FIRST_GUESSES && victim === -1; guess++)
+      victim = this.challenge(this.highestScore(), -1);
+    for (let row = 0; row < this.table.count; row++) victim = this.challenge(row, victim);
+    return victim;
+  }
+
+  /** The row with the highest oom_score of those that may be chosen as far as is known, or -1. */
+  private highestScore(): number {
+    let highest = -1;
     for (let row = 0; row < this.table.count; row++) {
-      const known = this.setAside.has(this.table.pid[row] as number, this.table.startTimeTicks[row] as number);
-      if (known) this.table.mark(row, MARK_SET_ASIDE);
+      const higher = highest === -1 || (this.table.oomScore[row] as number) > (this.table.oomScore[highest] as number);
+      if (higher && whyNot(this.table, row, this.policy) === null) highest = row;
     }
-    return result;
+    return highest;
+  }
+
+  /** Who leads, `row` or `leader` (-1: nobody yet); reads of `row` what it takes to tell, the cheapest first. */
+  private challenge(row: number, leader: number): number {
+    if (row === -1 || row === leader || this.isOut(row, leader)) return leader;
+    if (this.scan.needsName) this.scan.readName(this.table, row);
+    if (this.isOut(row, leader)) return leader;
+    this.scan.readStat(this.table, row);
+    if (leader !== -1 && !outranks(this.table, row, leader, this.policy)) return leader;
+    this.complete(row);
+    return whyNot(this.table, row, this.policy) === null ? row : leader;
+  }
+
+  /** Whether what is known of `row` is enough to see that it does not lead. */
+  private isOut(row: number, leader: number): boolean {
+    if (leader !== -1) {
+      const toBeat = scoreOf(this.table, leader, this.policy);
+      if (scoreBound(this.table, row, this.scan.prefers) < toBeat) return true;
+    }
+    return whyNot(this.table, row, this.policy) !== null;
+  }
+
+  /** Reads what is not known of the row yet. */
+  private complete(row: number): void {
+    const { table } = this;
+    this.scan.complete(table, row);
+    const setAside = this.setAside.has(table.pid[row] as number, table.startTimeTicks[row] as number);
+    if (setAside) table.mark(row, MARK_SET_ASIDE);
   }
 }

@@ -1,10 +1,15 @@
 /*
  * Walks /proc and fills the table of candidates.
  *
- * Nearly all the time of a scan is the kernel's, for opening, reading and closing files (5 us each),
- * so a scan reads of each process only what the ranking needs: stat and oom_score, the name if a pattern
- * has to be matched, the owner if owners matter. `complete` reads the rest for one row: for the victim, or
- * for all of them when `rank` or the debug log shows them.
+ * Nearly all the time of a scan is the kernel's, for opening, reading and closing files (5 us each), so the
+ * art is to read few. There are two walks:
+ *
+ *   scanScores   one file of each process, oom_score. Who can still win by it is read further, a fact at a time
+ *                (readName, readStat, ...), by whoever compares them (guard/selector.ts)
+ *   scan         what any ranking may need of each: stat and oom_score, the name if a pattern has to be
+ *                matched, the owner if owners matter
+ *
+ * `complete` reads all the rest of one row: of the victim, or of everybody when `rank` or the debug log shows them.
  *
  * A process may vanish between any two reads, or before the first: then it is not a candidate, and not
  * an error. One that is there but can't be read (hidepid, a broken tree) is kept as unreadable.
@@ -23,11 +28,14 @@ import {
   type CandidateTable,
   MARK_AVOIDED,
   MARK_CHILD,
+  MARK_GONE,
   MARK_IGNORED,
+  MARK_NAMED,
   MARK_PREFERRED,
   MARK_SELF,
   MARK_UNREADABLE,
   NAME_BYTES,
+  UNKNOWN,
 } from '../shared/candidates.js';
 import { PID_COMM, PID_OOM_SCORE, PID_OOM_SCORE_ADJ, PID_STAT, PID_STATUS, type PidFiles } from './pid-files.js';
 
@@ -64,7 +72,8 @@ export class ProcessScan {
   private readonly name = fixedBuffer(NAME_BYTES * 2);
   private readonly stat: PidStat = emptyPidStat();
   private readonly kibPerPage = pageSize() / KIB;
-  private readonly needName: boolean;
+  /** Whether a pattern is to be matched with names. */
+  readonly needsName: boolean;
 
   constructor(
     private readonly files: PidFiles,
@@ -72,32 +81,81 @@ export class ProcessScan {
     /** Whether a pid, or a process group, is that of a hook. */
     private readonly isChild: (pid: number) => boolean,
   ) {
-    this.needName = options.prefer !== null || options.avoid !== null || options.ignore !== null;
+    this.needsName = options.prefer !== null || options.avoid !== null || options.ignore !== null;
+  }
+
+  /** Whether a pattern may raise a process's score. */
+  get prefers(): boolean {
+    return this.options.prefer !== null;
   }
 
   /** Fills `table` with all processes, in the order of the directory (by pid). Returns 0, or -errno if it can't be listed. */
   scan(table: CandidateTable): number {
-    table.clear();
-    const rewound = rewindDirectory(this.files.directoryFd);
-    if (rewound < 0) return rewound;
-    for (;;) {
-      const length = getdents64(this.files.directoryFd, this.dirents);
-      if (length <= 0) return length;
-      let offset = 0;
-      while (offset < length) {
-        const pid = this.pidOfDirent(offset);
-        if (pid > 0) this.addProcess(table, pid);
-        offset += this.dirents.readUInt16LE(offset + DIRENT_RECLEN_OFFSET);
-      }
-    }
+    return this.walk(table, false);
   }
 
-  /** Reads what the scan left out for one row: name, owner, oom_score_adj. What can't be read stays unknown. */
+  /** The same with nothing but pid, oom_score and the marks that need no other file. */
+  scanScores(table: CandidateTable): number {
+    return this.walk(table, true);
+  }
+
+  /** Reads all that is missing in one row. What can't be read stays unknown. */
   complete(table: CandidateTable, row: number): void {
+    this.readStat(table, row);
+    if (table.oomScore[row] === UNKNOWN && !isKernelThread(table, row)) this.readScore(table, row);
+    this.readAdj(table, row);
+    this.readName(table, row);
+    this.readUid(table, row);
+  }
+
+  /** Reads the row's /proc/PID/stat, unless that was done. */
+  readStat(table: CandidateTable, row: number): void {
+    if (table.startTimeTicks[row] !== UNKNOWN) return;
     const pid = table.pid[row] as number;
-    this.readAdj(table, row, pid);
-    if (table.names[row * NAME_BYTES] === 0) this.readName(table, row, pid);
-    if ((table.uid[row] as number) < 0) this.readUid(table, row, pid);
+    const length = this.files.read(pid, PID_STAT, this.bytes);
+    if (length < 0) return this.markUnread(table, row, length);
+    if (!parsePidStat(this.bytes, length, this.stat)) return table.mark(row, MARK_UNREADABLE);
+    // A hook leads a process group, which holds what the hook started.
+    if (this.isChild(pid) || this.isChild(this.stat.pgrp)) table.mark(row, MARK_CHILD);
+    table.ppid[row] = this.stat.ppid;
+    table.pgrp[row] = this.stat.pgrp;
+    table.state[row] = this.stat.state;
+    table.numThreads[row] = this.stat.numThreads;
+    table.startTimeTicks[row] = this.stat.startTimeTicks;
+    table.rssKib[row] = this.stat.rssPages * this.kibPerPage;
+  }
+
+  /** Reads the row's name and matches it with the patterns, unless that was done. */
+  readName(table: CandidateTable, row: number): void {
+    if (table.hasMark(row, MARK_NAMED)) return;
+    table.mark(row, MARK_NAMED);
+    const length = this.files.read(table.pid[row] as number, PID_COMM, this.bytes);
+    if (length < 0) return this.markUnread(table, row, length);
+    this.copyName(table, row, length);
+    const { prefer, avoid, ignore } = this.options;
+    // regexec wants the name at the start of memory; the table's copy sits in the middle of a buffer.
+    if (prefer?.matches(this.name)) table.mark(row, MARK_PREFERRED);
+    if (avoid?.matches(this.name)) table.mark(row, MARK_AVOIDED);
+    if (ignore?.matches(this.name)) table.mark(row, MARK_IGNORED);
+  }
+
+  /** Reads the row's owner, unless that was done. */
+  readUid(table: CandidateTable, row: number): void {
+    if (table.uid[row] !== UNKNOWN) return;
+    const length = this.files.read(table.pid[row] as number, PID_STATUS, this.bytes);
+    const uid = length < 0 ? -1 : parsePidStatusUid(this.bytes, length);
+    if (uid >= 0) table.uid[row] = uid;
+    else if (this.options.needUid) this.markUnread(table, row, length);
+  }
+
+  /** Reads the row's oom_score_adj. */
+  readAdj(table: CandidateTable, row: number): void {
+    if (table.oomScoreAdj[row] !== UNKNOWN) return;
+    const length = this.files.read(table.pid[row] as number, PID_OOM_SCORE_ADJ, this.bytes);
+    const adj = length < 0 ? Number.NaN : parseOomNumber(this.bytes, length);
+    // Whether it may be killed at all is not known then, so it is not.
+    if (Number.isNaN(adj)) this.markUnread(table, row, length);
+    else table.oomScoreAdj[row] = adj;
   }
 
   /** Whether `pid` is still the process that started at `startTimeTicks`, and alive. */
@@ -107,67 +165,59 @@ export class ProcessScan {
     return this.stat.startTimeTicks === startTimeTicks && !isDead(this.stat);
   }
 
+  private walk(table: CandidateTable, scoresOnly: boolean): number {
+    table.clear();
+    const rewound = rewindDirectory(this.files.directoryFd);
+    if (rewound < 0) return rewound;
+    for (;;) {
+      const length = getdents64(this.files.directoryFd, this.dirents);
+      if (length <= 0) return length;
+      let offset = 0;
+      while (offset < length) {
+        const pid = this.pidOfDirent(offset);
+        if (pid > 0) this.addProcess(table, pid, scoresOnly);
+        offset += this.dirents.readUInt16LE(offset + DIRENT_RECLEN_OFFSET);
+      }
+    }
+  }
+
   /** Appends a row for `pid`, unless it is gone. */
-  private addProcess(table: CandidateTable, pid: number): void {
+  private addProcess(table: CandidateTable, pid: number, scoresOnly: boolean): void {
     const row = table.add(pid);
     if (pid === this.options.selfPid) table.mark(row, MARK_SELF);
-    const statLength = this.files.read(pid, PID_STAT, this.bytes);
-    if (statLength < 0) {
-      this.dropOrMark(table, row, pid, statLength);
-      return;
+    if (scoresOnly) {
+      if (this.isChild(pid)) table.mark(row, MARK_CHILD);
+      this.readScore(table, row);
+    } else {
+      this.readStat(table, row);
+      const known = table.startTimeTicks[row] !== UNKNOWN;
+      if (known && !isKernelThread(table, row)) this.readRanked(table, row);
     }
-    if (!parsePidStat(this.bytes, statLength, this.stat)) {
-      table.mark(row, MARK_UNREADABLE);
-      return;
-    }
-    // A hook leads a process group, which holds what the hook started.
-    if (this.isChild(pid) || this.isChild(this.stat.pgrp)) table.mark(row, MARK_CHILD);
-    table.ppid[row] = this.stat.ppid;
-    table.pgrp[row] = this.stat.pgrp;
-    table.state[row] = this.stat.state;
-    table.numThreads[row] = this.stat.numThreads;
-    table.startTimeTicks[row] = this.stat.startTimeTicks;
-    table.rssKib[row] = this.stat.rssPages * this.kibPerPage;
-    if (pid === KTHREADD_PID || this.stat.ppid === KTHREADD_PID) return;
-    this.readScore(table, row, pid);
+    if (table.hasMark(row, MARK_GONE)) table.count--;
   }
 
-  private readScore(table: CandidateTable, row: number, pid: number): void {
-    const length = this.files.read(pid, PID_OOM_SCORE, this.bytes);
-    if (length < 0) {
-      this.dropOrMark(table, row, pid, length);
-      return;
-    }
-    const oomScore = parseOomNumber(this.bytes, length);
-    if (Number.isNaN(oomScore)) table.mark(row, MARK_UNREADABLE);
+  /** What the ranking needs besides stat. */
+  private readRanked(table: CandidateTable, row: number): void {
+    this.readScore(table, row);
+    if (this.needsName) this.readName(table, row);
+    if (this.options.needUid) this.readUid(table, row);
+  }
+
+  private readScore(table: CandidateTable, row: number): void {
+    const length = this.files.read(table.pid[row] as number, PID_OOM_SCORE, this.bytes);
+    const oomScore = length < 0 ? Number.NaN : parseOomNumber(this.bytes, length);
+    if (Number.isNaN(oomScore)) this.markUnread(table, row, length);
     else table.oomScore[row] = oomScore;
-    if (this.needName) this.matchName(table, row, pid);
-    if (this.options.needUid) this.readUid(table, row, pid);
   }
 
-  /** The newest row could not be read: it goes if the process has gone, and stays as unreadable if not. */
-  private dropOrMark(table: CandidateTable, row: number, pid: number, error: number): void {
-    const gone = (error === -ENOENT || error === -ESRCH) && !this.files.has(pid);
-    if (gone) table.count--;
-    else table.mark(row, MARK_UNREADABLE);
+  /** A file of the row gave -errno, or nothing that makes sense: the process has gone, or it can't be read. */
+  private markUnread(table: CandidateTable, row: number, result: number): void {
+    const gone = (result === -ENOENT || result === -ESRCH) && !this.files.has(table.pid[row] as number);
+    table.mark(row, gone ? MARK_GONE : MARK_UNREADABLE);
   }
 
-  private matchName(table: CandidateTable, row: number, pid: number): void {
-    this.readName(table, row, pid);
-    const { prefer, avoid, ignore } = this.options;
-    // regexec wants the name at the start of memory; the table's copy sits in the middle of a buffer.
-    if (prefer?.matches(this.name)) table.mark(row, MARK_PREFERRED);
-    if (avoid?.matches(this.name)) table.mark(row, MARK_AVOIDED);
-    if (ignore?.matches(this.name)) table.mark(row, MARK_IGNORED);
-  }
-
-  /** Reads the name into the table and, NUL-terminated, into `this.name`. */
-  private readName(table: CandidateTable, row: number, pid: number): void {
-    const length = this.files.read(pid, PID_COMM, this.bytes);
-    if (length < 0) {
-      table.mark(row, MARK_UNREADABLE);
-      return;
-    }
+  /** Copies the name just read into the table and, NUL-terminated, into `this.name`. */
+  private copyName(table: CandidateTable, row: number, length: number): void {
     const nameLength = Math.min(commLength(this.bytes, length), NAME_BYTES - 1);
     const start = row * NAME_BYTES;
     for (let i = 0; i < nameLength; i++) {
@@ -177,21 +227,6 @@ export class ProcessScan {
     }
     table.names[start + nameLength] = 0;
     this.name[nameLength] = 0;
-  }
-
-  private readUid(table: CandidateTable, row: number, pid: number): void {
-    const length = this.files.read(pid, PID_STATUS, this.bytes);
-    const uid = length < 0 ? -1 : parsePidStatusUid(this.bytes, length);
-    if (uid >= 0) table.uid[row] = uid;
-    else if (this.options.needUid) table.mark(row, MARK_UNREADABLE);
-  }
-
-  private readAdj(table: CandidateTable, row: number, pid: number): void {
-    const length = this.files.read(pid, PID_OOM_SCORE_ADJ, this.bytes);
-    const adj = length < 0 ? Number.NaN : parseOomNumber(this.bytes, length);
-    // Whether it may be killed at all is not known then, so it is not.
-    if (Number.isNaN(adj)) table.mark(row, MARK_UNREADABLE);
-    else table.oomScoreAdj[row] = adj;
   }
 
   /** The pid that a directory entry names, or 0 if its name is not a number. */
@@ -204,4 +239,8 @@ export class ProcessScan {
       pid = pid * 10 + (byte - 0x30);
     }
   }
+}
+
+function isKernelThread(table: CandidateTable, row: number): boolean {
+  return table.pid[row] === KTHREADD_PID || table.ppid[row] === KTHREADD_PID;
 }

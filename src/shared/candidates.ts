@@ -16,6 +16,10 @@ export const MARK_AVOIDED = 1 << 4;
 export const MARK_IGNORED = 1 << 5;
 /** Already signalled without effect; put aside so that it is not asked for ever. */
 export const MARK_SET_ASIDE = 1 << 6;
+/** Its name was read and matched with the patterns, or can't be. */
+export const MARK_NAMED = 1 << 7;
+/** It ended while it was looked at. */
+export const MARK_GONE = 1 << 8;
 
 /** What a number column holds where the number is not known (or was not needed). */
 export const UNKNOWN = -9999;

@@ -353,7 +353,7 @@ describe('rank: text', () => {
         '10000001    1000       912   -200     2000      912  hog',
         '10000002       0       700      0        0      700  tab',
         '10000003    1000       650  -1000        0      650  db  (not: oom_score_adj -1000)',
-        '10000004       -         -      -        -        -  odd  (not: unreadable)',
+        '10000004       -       600      -        -      600  odd  (not: unreadable)',
         '',
       ].join('\n'),
     );

@@ -1,7 +1,8 @@
-import { describe, expect, it, onTestFinished } from 'vitest';
+import fc from 'fast-check';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { close } from '../../../native-shims/files.js';
 import { PosixRegex } from '../../../native-shims/regex.js';
-import { rankOrder } from '../../../src/decide/ranking.js';
+import { pickVictim, rankOrder } from '../../../src/decide/ranking.js';
 import { ProcessList } from '../../../src/guard/process-list.js';
 import { Selector } from '../../../src/guard/selector.js';
 import { PidFiles } from '../../../src/sample/pid-files.js';
@@ -158,6 +159,76 @@ describe('Selector.select', () => {
       expect(selector.table.pid[order[0] as number]).toBe(victim);
     }
   }, 20_000);
+});
+
+/* Few values, so that leads are narrow and ties common; some can't be chosen, for each reason that takes a file to see. */
+const PROCESS = fc.record({
+  oomScore: fc.constantFrom<number | string>(0, 366, 367, 666, 667, 700, 966, 967, 1333, 'x'),
+  comm: fc.constantFrom('plain', 'wanted', 'shunned', 'wanted shunned', 'never', ''),
+  rssPages: fc.constantFrom(0, 1, 2, 300),
+  oomScoreAdj: fc.constantFrom(0, 0, 0, 300, -1000),
+  state: fc.constantFrom('S', 'S', 'S', 'Z'),
+  numThreads: fc.constantFrom(1, 2),
+  ppid: fc.constantFrom(1, 1, 1, 2),
+  uid: fc.constantFrom(0, 1000),
+});
+const PATTERNS = {
+  prefer: PosixRegex.compile('wanted'),
+  avoid: PosixRegex.compile('shunned'),
+  ignore: PosixRegex.compile('never'),
+};
+
+describe('the lean selection', () => {
+  it('finds the victim of a full scan, whoever is on the machine and whatever is preferred', () => {
+    const setup = fc.record({
+      prefer: fc.constantFrom(null, PATTERNS.prefer),
+      avoid: fc.constantFrom(null, PATTERNS.avoid),
+      ignore: fc.constantFrom(null, PATTERNS.ignore),
+      ignoreRootUser: fc.boolean(),
+      selfPid: fc.constantFrom(null, 10),
+    });
+    let chosen = 0;
+    fc.assert(
+      fc.property(fc.array(PROCESS, { maxLength: 14 }), setup, (processes, options) => {
+        const selector = selectorOf(
+          processes.map((process, index) => ({ pid: 10 + index, ...process })),
+          options,
+        );
+        const row = selector.select();
+        const lean = row === -1 ? -1 : selector.table.pid[row];
+        selector.scanAll();
+        const full = pickVictim(selector.table, { sortByRss: false, ignoreRootUser: options.ignoreRootUser });
+        if (full !== -1) chosen++;
+        expect(lean).toBe(full === -1 ? -1 : selector.table.pid[full]);
+      }),
+      { numRuns: 300 },
+    );
+    expect(chosen).toBeGreaterThan(150);
+  }, 60_000);
+
+  it.each<[string, Setup, number, number]>([
+    // setup, files read of the 20 who don't lead, files read in all: the leader's are five
+    ['one file of each without patterns', {}, 1, 26],
+    ['no name where the leader is far ahead', { ...PATTERNS }, 1, 26],
+  ])('reads %s', (_case, setup, ofOthers, inAll) => {
+    const others = Array.from({ length: 20 }, (_, index) => ({ pid: 20 + index, oomScore: 650 + index }));
+    const selector = selectorOf([...others, { pid: 50, oomScore: 1333 }], setup);
+    const read = vi.spyOn(PidFiles.prototype, 'read');
+    onTestFinished(() => read.mockRestore());
+    selector.select();
+    expect(read.mock.calls.filter(([pid]) => pid < 50).length).toBe(20 * ofOthers);
+    expect(read.mock.calls.length).toBe(inAll - 1);
+  });
+
+  it('reads the names of those whom a preference could put ahead, and nothing else of them', () => {
+    const others = Array.from({ length: 20 }, (_, index) => ({ pid: 20 + index, oomScore: index < 5 ? 300 : 650 }));
+    const selector = selectorOf([...others, { pid: 50, oomScore: 700 }], PATTERNS);
+    const read = vi.spyOn(PidFiles.prototype, 'read');
+    onTestFinished(() => read.mockRestore());
+    selector.select();
+    expect(read.mock.calls.filter(([pid]) => pid < 25).length).toBe(5);
+    expect(read.mock.calls.filter(([pid]) => pid >= 25 && pid < 50).length).toBe(15 * 2);
+  });
 });
 
 describe('Selector.describe', () => {

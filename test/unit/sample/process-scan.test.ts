@@ -1,4 +1,4 @@
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { close } from '../../../native-shims/files.js';
@@ -10,7 +10,9 @@ import {
   CandidateTable,
   MARK_AVOIDED,
   MARK_CHILD,
+  MARK_GONE,
   MARK_IGNORED,
+  MARK_NAMED,
   MARK_PREFERRED,
   MARK_SELF,
   MARK_UNREADABLE,
@@ -35,6 +37,8 @@ function scanOf(root: string, options: Partial<ScanOptions> = {}, isChild = (_pi
   return { scan, table, result: scan.scan(table), files };
 }
 
+/** The marks that say something about the process. */
+const marksOf = (table: CandidateTable, row: number): number => (table.marks[row] as number) & ~MARK_NAMED;
 const rowOf = (table: CandidateTable, pid: number): number => table.pid.subarray(0, table.count).indexOf(pid);
 
 function nameOf(table: CandidateTable, row: number): string {
@@ -74,7 +78,7 @@ describe('ProcessScan.scan', () => {
   it('completes the rest when it is asked to', () => {
     const { scan, table } = one({ pid: 77, comm: ') Z (', oomScoreAdj: -500, uid: 1234 });
     scan.complete(table, 0);
-    expect([table.oomScoreAdj[0], table.uid[0], nameOf(table, 0), table.marks[0]]).toEqual([-500, 1234, ') Z (', 0]);
+    expect([table.oomScoreAdj[0], table.uid[0], nameOf(table, 0), marksOf(table, 0)]).toEqual([-500, 1234, ') Z (', 0]);
   });
 
   it('looks at entries that are numbers, and at no others', () => {
@@ -172,7 +176,7 @@ describe('ProcessScan.scan', () => {
       avoid: PosixRegex.compile('^$|^a.b$'),
       ignore: PosixRegex.compile('fire'),
     });
-    expect(Object.keys(names).map((pid) => table.marks[rowOf(table, Number(pid))])).toEqual([
+    expect(Object.keys(names).map((pid) => marksOf(table, rowOf(table, Number(pid))))).toEqual([
       MARK_PREFERRED | MARK_IGNORED,
       MARK_IGNORED,
       MARK_AVOIDED,
@@ -216,7 +220,7 @@ describe('ProcessScan.scan', () => {
         nameOf(table, row),
         String.fromCharCode(table.state[row] as number),
         (table.rssKib[row] as number) > 0,
-        table.marks[row],
+        marksOf(table, row),
       ];
     });
     expect(facts).toEqual([
@@ -255,6 +259,38 @@ describe('ProcessScan.scan', () => {
     close(files.directoryFd);
     expect(scan.scan(table)).toBe(-9); // EBADF
     expect(table.count).toBe(0);
+  });
+});
+
+describe('ProcessScan.scanScores', () => {
+  it('needs one file of each process, and finds the guard and its hooks by their pids', () => {
+    const onlyScore = { stat: null, comm: null, oomScoreAdj: null, uid: null };
+    const root = procTree([12, 13, 14].map((pid) => ({ pid, oomScore: pid, ...onlyScore })));
+    const { scan, table } = scanOf(root, { selfPid: 12, needUid: true }, (pid) => pid === 13);
+    expect(scan.scanScores(table)).toBe(0);
+    const facts = [12, 13, 14].map((pid) => [table.oomScore[rowOf(table, pid)], table.marks[rowOf(table, pid)]]);
+    expect(facts).toEqual([
+      [12, MARK_SELF],
+      [13, MARK_CHILD],
+      [14, 0],
+    ]);
+    expect([table.startTimeTicks[0], table.rssKib[0]]).toEqual([UNKNOWN, UNKNOWN]);
+  });
+
+  it('passes over what has gone, and marks what can not be read', () => {
+    const root = procTree([{ pid: 12, oomScore: 'x' }]);
+    symlinkSync('/nowhere', path.join(root, '13'));
+    const { scan, table } = scanOf(root);
+    expect([scan.scanScores(table), table.count, table.marks[0]]).toEqual([0, 1, MARK_UNREADABLE]);
+  });
+
+  it('notices who goes between the walk and a closer look', () => {
+    const root = procTree([{ pid: 12 }]);
+    const { scan, table } = scanOf(root);
+    scan.scanScores(table);
+    rmSync(path.join(root, '12'), { recursive: true });
+    scan.readStat(table, 0);
+    expect(table.hasMark(0, MARK_GONE)).toBe(true);
   });
 });
 
