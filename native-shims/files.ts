@@ -9,7 +9,7 @@ import { declare, syscallBuffer } from './libc.js';
 
 /** 0o2000000 on every Linux architecture that Node runs on; node:fs does not export it. */
 const O_CLOEXEC = 0o2000000;
-export const { O_RDONLY, O_WRONLY, O_DIRECTORY, O_NONBLOCK, O_NOCTTY } = constants;
+export const { O_RDONLY, O_WRONLY, O_RDWR, O_DIRECTORY, O_NONBLOCK, O_NOCTTY } = constants;
 
 const AT_FDCWD = -100;
 const SEEK_SET = 0;
@@ -18,6 +18,7 @@ const SYS_getdents64 = process.arch === 'arm64' ? 61 : 217;
 const openatNative = declare('int openat(int dirfd, void *path, int flags, int mode)');
 const preadNative = declare('int64_t pread(int fd, void *buf, size_t count, int64_t offset)');
 const pwriteNative = declare('int64_t pwrite(int fd, void *buf, size_t count, int64_t offset)');
+const writeNative = declare('int64_t write(int fd, void *buf, size_t count)');
 const closeNative = declare('int close(int fd)');
 const lseekNative = declare('int64_t lseek(int fd, int64_t offset, int whence)');
 
@@ -39,6 +40,14 @@ export function pread(fd: number, buffer: Uint8Array, offset: number): number {
 /** Writes `length` bytes of `buffer` at `offset`. Returns the number of bytes or -errno. */
 export function pwrite(fd: number, buffer: Uint8Array, length: number, offset: number): number {
   return pwriteNative(fd, buffer, length, offset);
+}
+
+/**
+ * Writes `length` bytes of `buffer` where the fd stands, for kernel files that refuse offsets (ESPIPE).
+ * Blocks as the file does: NonBlockingWriter is for whatever has a reader. Returns the number of bytes or -errno.
+ */
+export function write(fd: number, buffer: Uint8Array, length: number): number {
+  return writeNative(fd, buffer, length);
 }
 
 /** Returns 0 or -errno. */

@@ -22,15 +22,31 @@ const libc = koffi.load(null);
 }
 
 /** A C function seen from JavaScript: numbers and Buffers in, a number out. */
-export type NativeFunction = (...args: (number | bigint | Uint8Array | null)[]) => number;
+export type NativeFunction = (...args: Argument[]) => number;
+type Argument = number | bigint | Uint8Array | null;
 
 /** Declares a libc function that reports failure as -1 and errno; wrapped to return -errno. */
 export function declare(prototype: string): NativeFunction {
   const call = libc.func(prototype) as unknown as NativeFunction;
-  return (...args) => {
-    const result = call(...args);
-    return result === -1 ? -koffi.errno() : result;
-  };
+  const checked = (result: number): number => (result === -1 ? -koffi.errno() : result);
+  // Not (...args): an array for each call is garbage until the compiler has seen enough of them.
+  const byArity: NativeFunction[] = [
+    () => checked(call()),
+    (a) => checked(call(a as Argument)),
+    (a, b) => checked(call(a as Argument, b as Argument)),
+    (a, b, c) => checked(call(a as Argument, b as Argument, c as Argument)),
+    (a, b, c, d) => checked(call(a as Argument, b as Argument, c as Argument, d as Argument)),
+    (a, b, c, d, e) => checked(call(a as Argument, b as Argument, c as Argument, d as Argument, e as Argument)),
+    (a, b, c, d, e, f) =>
+      checked(call(a as Argument, b as Argument, c as Argument, d as Argument, e as Argument, f as Argument)),
+  ];
+  return byArity[arityOf(prototype)] as NativeFunction;
+}
+
+/** How many parameters a C prototype has. */
+function arityOf(prototype: string): number {
+  const parameters = prototype.slice(prototype.indexOf('(') + 1, prototype.lastIndexOf(')')).trim();
+  return parameters === '' ? 0 : parameters.split(',').length;
 }
 
 /** Declares a libc function whose result means what it says (an errno, a pointer, nothing). */

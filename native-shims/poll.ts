@@ -2,7 +2,10 @@
 import { declare, fixedBuffer } from './libc.js';
 
 export const POLLIN = 0x001;
+export const POLLPRI = 0x002;
 export const POLLOUT = 0x004;
+/** Reported without being asked for. */
+export const POLLERR = 0x008;
 
 const pollNative = declare('int poll(void *fds, unsigned long nfds, int timeout)');
 

@@ -10,6 +10,7 @@
  *                       └────── could not be started ──────────────────────────────────────────^
  */
 import { readFileSync } from 'node:fs';
+import type { Moment } from '../../native-shims/clock.js';
 import { strerror } from '../../native-shims/errno.js';
 import { close } from '../../native-shims/files.js';
 import { cString, fixedBuffer } from '../../native-shims/libc.js';
@@ -113,9 +114,9 @@ class HookProcess {
     return this.state === 'running' && this.pid === pid;
   }
 
-  start(nowMs: number): void {
+  start(now: Moment): void {
     this.state = 'starting';
-    this.startedMs = nowMs;
+    this.startedMs = now.ms;
     this.slot.start((errno) => {
       this.log.begin('warn').text(this.label).text(' could not be started: ').text(strerror(errno));
       this.log.end();
@@ -124,12 +125,12 @@ class HookProcess {
   }
 
   /** Follows the child from start to end; called at each tick. */
-  service(nowMs: number): void {
+  service(now: Moment): void {
     if (this.state === 'starting') this.adopt();
     if (this.state !== 'running') return;
     const status = reap(this.pid);
     if (status !== STILL_RUNNING) this.finish(status);
-    else if (nowMs - this.startedMs >= HOOK_MS_MAX) this.end();
+    else if (now.ms - this.startedMs >= HOOK_MS_MAX) this.end();
   }
 
   private adopt(): void {
@@ -181,11 +182,11 @@ class HookKind<Told> {
   }
 
   /** Starts one instance. Returns it, or null if all are still busy. */
-  run(told: Told, nowMs: number): HookProcess | null {
+  run(told: Told, now: Moment): HookProcess | null {
     for (const { process, tell } of this.instances) {
       if (!process.idle) continue;
       tell(told);
-      process.start(nowMs);
+      process.start(now);
       return process;
     }
     this.log.begin('warn').text(this.label).text(' is skipped: ').integer(INSTANCES).text(' of it still run');
@@ -237,23 +238,34 @@ export class Hooks {
 
   /** Whether some start is under way, whose failure the event loop would have to bring. */
   get starting(): boolean {
-    for (const process of this.processes) if (process.starting) return true;
+    for (let i = 0; i < this.processes.length; i++) if (this.at(i).starting) return true;
+    return false;
+  }
+
+  /** Whether any of them has not ended. */
+  get busy(): boolean {
+    for (let i = 0; i < this.processes.length; i++) if (!this.at(i).idle) return true;
     return false;
   }
 
   /** Whether `pid` is a hook that runs; it leads a process group by the same number. */
   isChild(pid: number): boolean {
-    for (const process of this.processes) if (process.is(pid)) return true;
+    for (let i = 0; i < this.processes.length; i++) if (this.at(i).is(pid)) return true;
     return false;
   }
 
-  service(nowMs: number): void {
-    for (const process of this.processes) process.service(nowMs);
+  service(now: Moment): void {
+    for (let i = 0; i < this.processes.length; i++) this.at(i).service(now);
+  }
+
+  /** Counted, not iterated: an iterator for each of thousands of processes is garbage. */
+  private at(index: number): HookProcess {
+    return this.processes[index] as HookProcess;
   }
 
   /** Starts the -P program. Returns false if there is none to wait for. */
-  runBeforeKill(victim: Victim, nowMs: number): boolean {
-    this.preHook = this.beforeKill?.run(victim, nowMs) ?? null;
+  runBeforeKill(victim: Victim, now: Moment): boolean {
+    this.preHook = this.beforeKill?.run(victim, now) ?? null;
     return this.preHook !== null;
   }
 
@@ -263,17 +275,17 @@ export class Hooks {
   }
 
   /** Starts the -N script and the notification, after a kill. */
-  runAfterKill(victim: Victim, nowMs: number): void {
+  runAfterKill(victim: Victim, now: Moment): void {
     if (this.dbus !== null) {
       this.text.clear().text('Low memory! Killing process ').integer(victim.pid).text(' ');
-      this.dbus.run(this.text.escaped(victim.name, 0, victim.nameLength), nowMs);
+      this.dbus.run(this.text.escaped(victim.name, 0, victim.nameLength), now);
     }
-    this.afterKill?.run(victim, nowMs);
+    this.afterKill?.run(victim, now);
   }
 
   /** Sends a D-Bus notification of our own words. */
-  notify(text: string, nowMs: number): void {
-    this.dbus?.run(this.text.clear().text(text), nowMs);
+  notify(text: string, now: Moment): void {
+    this.dbus?.run(this.text.clear().text(text), now);
   }
 }
 

@@ -71,7 +71,7 @@ function rank(flags: RankFlags): RankedProcess[] {
   });
   const files = openProcfs(flags.procfs);
   const options = { ...patterns, needUid: policy.ignoreRootUser, selfPid: selfPidIn(flags.procfs) };
-  const selector = new Selector(files, new ProcessScan(files, options, () => false), policy, new ProcessList());
+  const selector = new Selector(files, new ProcessScan(files, options, () => false), policy, new ProcessList(), null);
   if (selector.scanAll() < 0) throw new FatalError(EXIT_PROC_OPEN, `could not list ${flags.procfs}`);
   return rankOrder(selector.table, policy).map((row) => describe(selector, row, policy));
 }

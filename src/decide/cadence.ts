@@ -1,49 +1,120 @@
 /*
- * How long to wait until the next sample. Pure: the time is an argument.
+ * How long to wait until the next sample, and how much of a core to spend on knowing the victim in advance. Pure:
+ * the time is an argument.
  *
- * Memory can't fill faster than the machine can clear pages, so with H of headroom nothing can happen
- * for H / rate: far from the limit once a second is safe, and the closer the limit the shorter the
- * wait. A tick costs about 36 us of CPU here (most of it waking up), so the floor decides what standing
- * right above the limit costs: 5 ms is 0.7 % of a core. While memory is falling the floor is 2 ms: 1.8 %,
- * but only for as long as it falls.
+ * Memory can't fill faster than the machine can clear pages, so with H of headroom nothing can happen for
+ * H / rate: far from the limit once a second is safe, and the closer the limit the shorter the wait. The rate is
+ * earlyoom's, or twice what was measured where the machine is faster than that.
+ *
+ * The floor decides what standing right above the limit costs: at most 1 % of a core. A tick takes about 36 us of CPU
+ * here (most of it waking up), which makes it 5 ms; a slower machine gets a longer one. While memory falls the floor
+ * is 2 ms, at most 10 % of a core, but only for as long as it falls.
  */
-import type { MemoryLevels } from '../shared/limits.js';
-import { memAvailablePercent, swapFreePercent, userMemTotalKib } from './limits.js';
+import type { Limits, MemoryLevels } from '../shared/limits.js';
+import { userMemTotalKib } from './limits.js';
 
 /** The fastest filling that is planned for, in KiB/ms (about MiB/s): earlyoom's, seen with `stress -m 4`. */
 const MEM_FILL_KIB_PER_MS = 6000;
 /** Likewise for swap: earlyoom's, seen on zram. */
 const SWAP_FILL_KIB_PER_MS = 800;
+/** A filling that was measured may double. */
+const MEASURED_MARGIN = 2;
 
 export const WAIT_MS_MAX = 1000;
 const WAIT_MS_MIN = 5;
 const WAIT_FALLING_MS_MIN = 2;
+const STANDING_SHARE_MAX = 0.01;
+const FALLING_SHARE_MAX = 0.1;
 
 /** A fall between two samples from which on memory counts as falling: 5 ms of 50 MiB/s. */
 const FALL_KIB_MIN = 256;
 /** For how long it counts after the last fall: longer than a hog pauses between two allocations. */
 const FALLING_MS = 1000;
 
+/** Time over which a rate is measured: MemAvailable moves in steps of some MiB. */
+const RATE_WINDOW_MS = 20;
+
+/**
+ * When and how much to sweep (guard/shortlist.ts), as a share of a core: little while the limit could be reached
+ * within ARM_MS by the fastest filling, much when it will be reached within NEAR_MS as things go.
+ */
+const ARM_MS = 340;
+const ARMED_SHARE = 0.003;
+const NEAR_MS = 2000;
+const NEAR_SHARE = 0.1;
+/** A sweep is made at ticks, so there have to be some. */
+const NEAR_WAIT_MS_MAX = 10;
+
+/** The time, in ms since any fixed moment: a field, because numbers with fractions are garbage when passed on. */
+export interface Now {
+  ms: number;
+}
+
 export class Cadence {
+  /** The wait before the next sample, in whole ms from 2 to 1000. */
+  waitMs = WAIT_MS_MAX;
+  /** The share of a core that a sweep may take from now on; 0: nobody needs it. */
+  sweepShare = 0;
+  private readonly memFall = new FallRate();
+  private readonly swapFall = new FallRate();
+  private readonly standingMs: number;
+  private readonly fallingMs: number;
   private lastAvailableKib = 0;
   private lastFallMs = Number.NEGATIVE_INFINITY;
 
+  /** @param tickCostMs  CPU time of a tick */
+  constructor(tickCostMs: number) {
+    this.standingMs = floorMs(WAIT_MS_MIN, tickCostMs / STANDING_SHARE_MAX);
+    this.fallingMs = floorMs(WAIT_FALLING_MS_MIN, tickCostMs / FALLING_SHARE_MAX);
+  }
+
   /**
-   * The wait before the next sample, in whole ms from 2 to 1000.
-   * The two percentages are the limits that come next: SIGTERM's, or SIGKILL's while a victim is asked.
+   * Takes in a sample. The limits that come next are SIGTERM's, or SIGKILL's while a victim is asked (`asked`).
+   * The numbers with fractions stay in this one function: handed from one to the next they would be garbage.
    */
-  waitMs(memory: MemoryLevels, memLimitPercent: number, swapLimitPercent: number, nowMs: number): number {
-    if (this.lastAvailableKib - memory.memAvailableKib >= FALL_KIB_MIN) this.lastFallMs = nowMs;
-    this.lastAvailableKib = memory.memAvailableKib;
-    const floor = nowMs - this.lastFallMs < FALLING_MS ? WAIT_FALLING_MS_MIN : WAIT_MS_MIN;
-    const wait = Math.floor(headroomMs(memory, memLimitPercent, swapLimitPercent));
-    return Math.min(Math.max(wait, floor), WAIT_MS_MAX);
+  observe(memory: MemoryLevels, limits: Limits, asked: boolean, now: Now): void {
+    this.memFall.observe(memory.memAvailableKib, now);
+    this.swapFall.observe(memory.swapFreeKib, now);
+    const memLimit = asked ? limits.memKillPercent : limits.memTermPercent;
+    const swapLimit = asked ? limits.swapKillPercent : limits.swapTermPercent;
+    const memKib = memory.memAvailableKib - (memLimit * userMemTotalKib(memory)) / 100;
+    const swapKib = memory.swapFreeKib - (swapLimit * memory.swapTotalKib) / 100;
+    // The shortest time in which both limits can be reached ...
+    const memRate = Math.max(MEM_FILL_KIB_PER_MS, MEASURED_MARGIN * this.memFall.kibPerMs);
+    const swapRate = Math.max(SWAP_FILL_KIB_PER_MS, MEASURED_MARGIN * this.swapFall.kibPerMs);
+    const soonestMs = Math.max(memKib / memRate, swapKib / swapRate, 0);
+    // ... and when they are if it goes on like this.
+    const memMs = memKib > 0 ? memKib / this.memFall.kibPerMs : 0;
+    const swapMs = swapKib > 0 ? swapKib / this.swapFall.kibPerMs : 0;
+    const near = Math.max(memMs, swapMs) <= NEAR_MS;
+    const armed = soonestMs <= ARM_MS;
+    this.sweepShare = near ? NEAR_SHARE : armed ? ARMED_SHARE : 0;
+    this.noteFall(memory.memAvailableKib, now);
+    const floor = now.ms - this.lastFallMs < FALLING_MS ? this.fallingMs : this.standingMs;
+    this.waitMs = Math.min(Math.max(Math.floor(soonestMs), floor), near ? NEAR_WAIT_MS_MAX : WAIT_MS_MAX);
+  }
+
+  private noteFall(availableKib: number, now: Now): void {
+    if (this.lastAvailableKib - availableKib >= FALL_KIB_MIN) this.lastFallMs = now.ms;
+    this.lastAvailableKib = availableKib;
   }
 }
 
-/** The shortest time in which both limits can be reached. */
-function headroomMs(memory: MemoryLevels, memLimitPercent: number, swapLimitPercent: number): number {
-  const memKib = ((memAvailablePercent(memory) - memLimitPercent) * userMemTotalKib(memory)) / 100;
-  const swapKib = ((swapFreePercent(memory) - swapLimitPercent) * memory.swapTotalKib) / 100;
-  return Math.max(memKib / MEM_FILL_KIB_PER_MS, swapKib / SWAP_FILL_KIB_PER_MS, 0);
+/** How fast a number of KiB falls; a fall that ends is forgotten by halves, because hogs pause. */
+class FallRate {
+  kibPerMs = 0;
+  private fromKib = 0;
+  private sinceMs = Number.NEGATIVE_INFINITY;
+
+  observe(kib: number, now: Now): void {
+    const elapsedMs = now.ms - this.sinceMs;
+    if (elapsedMs < RATE_WINDOW_MS) return;
+    this.kibPerMs = Math.max((this.fromKib - kib) / elapsedMs, this.kibPerMs / 2);
+    this.fromKib = kib;
+    this.sinceMs = now.ms;
+  }
+}
+
+function floorMs(least: number, affordable: number): number {
+  return Math.min(Math.max(least, Math.ceil(affordable)), WAIT_MS_MAX);
 }

@@ -23,9 +23,11 @@ export function swapFreePercent(memory: MemoryLevels): number {
   return memory.swapTotalKib > 0 ? (memory.swapFreeKib * 100) / memory.swapTotalKib : 0;
 }
 
+/** Called at each tick, so without the two functions above: a number with a fraction that is returned is garbage. */
 export function levelOf(memory: MemoryLevels, limits: Limits): Level {
-  const mem = memAvailablePercent(memory);
-  const swap = swapFreePercent(memory);
+  const total = userMemTotalKib(memory);
+  const mem = total > 0 ? (memory.memAvailableKib * 100) / total : 100;
+  const swap = memory.swapTotalKib > 0 ? (memory.swapFreeKib * 100) / memory.swapTotalKib : 0;
   if (mem <= limits.memKillPercent && swap <= limits.swapKillPercent) return LEVEL_KILL;
   if (mem <= limits.memTermPercent && swap <= limits.swapTermPercent) return LEVEL_TERM;
   return LEVEL_NONE;

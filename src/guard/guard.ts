@@ -1,7 +1,7 @@
 /*
  * The guard: one tick after the other, for ever.
  *
- *   wait      poll(2) on the victim's and the hooks' pidfds, until the cadence says look again
+ *   wait      poll(2) on the victim's and the hooks' pidfds and the PSI trigger, until the cadence says look again
  *   sample    /proc/meminfo
  *   decide    decide/: the level, and which step of the ladder comes next
  *   act       select, signal, escalate, collect
@@ -12,15 +12,23 @@
  * signals to the guard and a hook's failure to start arrive.
  */
 
-import { monotonicMs } from '../../native-shims/clock.js';
+import { Moment, monotonicMs } from '../../native-shims/clock.js';
 import { EINTR, EPERM, ESRCH, ETIME, strerror } from '../../native-shims/errno.js';
 import { SIGKILL, SIGTERM } from '../../native-shims/pidfd.js';
 import type { PollSet } from '../../native-shims/poll.js';
 import type { Hooks } from '../act/hooks.js';
 import type { KernelOomKiller } from '../act/kernel-oom.js';
 import type { Target } from '../act/target.js';
-import { Cadence, WAIT_MS_MAX } from '../decide/cadence.js';
-import { KILL_MS_MAX, nextStep, type Phase, PRE_HOOK_MS_MAX, type Step, TERM_MS_MAX } from '../decide/ladder.js';
+import { type Cadence, WAIT_MS_MAX } from '../decide/cadence.js';
+import {
+  KILL_MS_MAX,
+  type LadderFacts,
+  nextStep,
+  type Phase,
+  PRE_HOOK_MS_MAX,
+  type Step,
+  TERM_MS_MAX,
+} from '../decide/ladder.js';
 import { levelOf } from '../decide/limits.js';
 import type { Log } from '../report/log.js';
 import {
@@ -34,10 +42,12 @@ import {
   saySending,
 } from '../report/messages.js';
 import type { MemorySampler } from '../sample/memory-sampler.js';
+import type { PressureTrigger } from '../sample/pressure-trigger.js';
 import { LEVEL_KILL, LEVEL_NONE, type Level, type Limits } from '../shared/limits.js';
 import { emptyVictim } from '../shared/victim.js';
 import { ProcessList } from './process-list.js';
 import type { Selector } from './selector.js';
+import type { Shortlist } from './shortlist.js';
 
 /** After a failure, in a dry run and after the kernel's OOM killer was called: earlyoom's second. */
 const PAUSE_MS = 1000;
@@ -76,20 +86,26 @@ export interface GuardPolicy {
 export interface GuardParts {
   log: Log;
   sampler: MemorySampler;
+  cadence: Cadence;
   selector: Selector;
+  shortlist: Shortlist | null;
   target: Target;
   hooks: Hooks;
   pollSet: PollSet;
+  /** Wakes the guard, in this slot of the poll set; null where there is none. */
+  pressure: PressureTrigger | null;
+  pressureSlot: number;
   /** --kernel-oom, or null. */
   kernelOom: KernelOomKiller | null;
   setAside: ProcessList;
 }
 
 export class Guard {
-  private readonly cadence = new Cadence();
   private readonly victim = emptyVictim();
   /** Ignored a SIGTERM before: gets SIGKILL at once if it is chosen again. */
   private readonly stubborn = new ProcessList();
+  /** How many victims have ended. */
+  ended = 0;
   private phase: Phase = 'watching';
   private phaseSinceMs = 0;
   private signalledMs = 0;
@@ -97,6 +113,16 @@ export class Guard {
   private nextReportMs = 0;
   private nextComplaintMs = 0;
   private waitMs = 0;
+  /** When this tick began. */
+  private readonly now = new Moment();
+  /** What the next step depends on: one object for all ticks. */
+  private readonly facts: LadderFacts = {
+    level: LEVEL_NONE,
+    victimGone: false,
+    preHookDone: false,
+    elapsedMs: 0,
+    paused: false,
+  };
 
   constructor(
     private readonly policy: GuardPolicy,
@@ -114,56 +140,73 @@ export class Guard {
   }
 
   /** One tick. Returns whether a signal cut the wait short. */
-  private tick(): boolean {
-    const { pollSet, hooks, sampler } = this.parts;
+  tick(): boolean {
+    const { pollSet, hooks, sampler, cadence, shortlist } = this.parts;
     const interrupted = pollSet.wait(this.waitMs) === -EINTR;
-    const nowMs = monotonicMs();
-    hooks.service(nowMs);
+    this.now.update();
+    this.servicePressure();
+    hooks.service(this.now);
     const failure = sampler.sample();
-    if (failure !== null) this.complain(nowMs);
+    if (failure === null) this.observe();
+    else this.complain();
     const level = failure === null ? levelOf(sampler.memory, this.policy.limits) : LEVEL_NONE;
-    this.perform(this.nextStep(level, nowMs), level, nowMs);
-    if (this.phase === 'watching' && level === LEVEL_NONE && failure === null) this.report(nowMs);
-    this.waitMs = failure === null ? this.nextWaitMs(nowMs) : RETRY_MS;
+    this.perform(this.nextStep(level), level);
+    if (this.phase === 'watching' && level === LEVEL_NONE && failure === null) this.report();
+    shortlist?.advance(cadence, this.now);
+    this.waitMs = failure === null ? this.nextWaitMs() : RETRY_MS;
     return interrupted;
   }
 
-  private nextStep(level: Level, nowMs: number): Step {
-    const idle = this.phase === 'watching';
-    return nextStep(this.phase, {
-      level,
-      victimGone: !idle && !this.policy.dryrun && this.parts.target.hasExited(),
-      preHookDone: this.parts.hooks.beforeKillDone,
-      elapsedMs: nowMs - this.phaseSinceMs,
-      paused: nowMs < this.pausedUntilMs,
-    });
+  /** Being woken is all that pressure does; a trigger that is lost would wake the guard without end. */
+  private servicePressure(): void {
+    const { pressure, pressureSlot, pollSet, log } = this.parts;
+    if (pressure === null || pressure.handle(pollSet.revents(pressureSlot)) !== 'lost') return;
+    pollSet.clear(pressureSlot);
+    this.parts.pressure = null;
+    log.say('warn', 'the PSI trigger was lost: memory pressure does not wake the guard any more');
   }
 
-  private perform(step: Step, level: Level, nowMs: number): void {
+  /** Has the cadence take in the sample. */
+  private observe(): void {
+    const { cadence, sampler } = this.parts;
+    cadence.observe(sampler.memory, this.policy.limits, this.phase === 'terminating', this.now);
+  }
+
+  private nextStep(level: Level): Step {
+    const { facts, phase } = this;
+    facts.level = level;
+    facts.victimGone = phase !== 'watching' && !this.policy.dryrun && this.parts.target.hasExited();
+    facts.preHookDone = this.parts.hooks.beforeKillDone;
+    facts.elapsedMs = this.now.ms - this.phaseSinceMs;
+    facts.paused = this.now.ms < this.pausedUntilMs;
+    return nextStep(phase, facts);
+  }
+
+  private perform(step: Step, level: Level): void {
     switch (step) {
       case 'wait':
         if (this.phase === 'killing') this.release();
         return;
       case 'select':
-        return this.parts.kernelOom === null ? this.select(level, nowMs) : this.callKernelOom(level, nowMs);
+        return this.parts.kernelOom === null ? this.select(level) : this.callKernelOom(level);
       case 'signal':
-        return this.signal(level, nowMs);
+        return this.signal(level);
       case 'let-go':
         return this.letGo();
       case 'escalate-by-limit':
       case 'escalate-by-time':
-        return this.escalate(nowMs);
+        return this.escalate();
       case 'exited':
-        return this.exited(nowMs);
+        return this.exited();
       case 'give-up':
-        return this.giveUp(nowMs);
+        return this.giveUp();
     }
   }
 
   /** Finds the victim, looks at memory once more, and begins the kill. */
-  private select(level: Level, nowMs: number): void {
+  private select(level: Level): void {
     const { log, sampler, selector, target, hooks } = this.parts;
-    this.signalledMs = nowMs;
+    this.signalledMs = this.now.ms;
     sayMemory(log, 'warn', sampler.memory);
     sayLowMemory(log, level, this.policy.limits);
     const row = selector.select();
@@ -175,32 +218,32 @@ export class Guard {
       log.say('warn', 'memory situation has recovered while selecting victim');
       return;
     }
-    if (row === -1) return this.nobody(nowMs);
+    if (row === -1) return this.nobody();
     selector.describe(row, this.victim);
     saySending(log, this.signalFor(levelNow) === SIGKILL ? 'SIGKILL' : 'SIGTERM', this.victim);
     const group = this.policy.killGroup ? selector.groupOf(row) : null;
     if (group !== null) sayGroup(log, group.pgid, group.members.length);
     // A dry run may look at a tree whose pids are nobody's here.
     const opened = this.policy.dryrun ? 0 : target.open(this.victim, group);
-    if (opened < 0) return this.failed(-opened, nowMs);
-    if (hooks.runBeforeKill(this.victim, nowMs)) this.enter('pre-hook', nowMs);
-    else this.signal(levelNow, nowMs);
+    if (opened < 0) return this.failed(-opened);
+    if (hooks.runBeforeKill(this.victim, this.now)) this.enter('pre-hook');
+    else this.signal(levelNow);
   }
 
   /** Verifies the victim and sends it the signal that the level asks for. */
-  private signal(level: Level, nowMs: number): void {
+  private signal(level: Level): void {
     const { log, target } = this.parts;
     if (this.policy.dryrun) {
       log.say('warn', 'dryrun, not actually sending any signal');
-      this.pausedUntilMs = nowMs + PAUSE_MS;
-      return this.finish(nowMs);
+      this.pausedUntilMs = this.now.ms + PAUSE_MS;
+      return this.finish();
     }
-    this.signalledMs = nowMs;
-    if (!target.verify()) return this.exited(nowMs);
+    this.signalledMs = this.now.ms;
+    if (!target.verify()) return this.exited();
     const signal = this.signalFor(level);
     const result = target.signal(signal);
-    if (result < 0) return this.failed(-result, nowMs);
-    this.enter(signal === SIGKILL ? 'killing' : 'terminating', nowMs);
+    if (result < 0) return this.failed(-result);
+    this.enter(signal === SIGKILL ? 'killing' : 'terminating');
     this.release();
   }
 
@@ -210,11 +253,11 @@ export class Guard {
     return level === LEVEL_KILL || stubborn ? SIGKILL : SIGTERM;
   }
 
-  private escalate(nowMs: number): void {
-    sayEscalating(this.parts.log, nowMs - this.signalledMs);
+  private escalate(): void {
+    sayEscalating(this.parts.log, this.now.ms - this.signalledMs);
     const result = this.parts.target.signal(SIGKILL);
-    if (result < 0) return this.failed(-result, nowMs);
-    this.enter('killing', nowMs);
+    if (result < 0) return this.failed(-result);
+    this.enter('killing');
     this.release();
   }
 
@@ -230,9 +273,10 @@ export class Guard {
     log.end();
   }
 
-  private exited(nowMs: number): void {
-    sayExited(this.parts.log, this.victim.pid, nowMs - this.signalledMs);
-    this.finish(nowMs);
+  private exited(): void {
+    this.ended++;
+    sayExited(this.parts.log, this.victim.pid, this.now.ms - this.signalledMs);
+    this.finish();
   }
 
   /** Memory has come back before the signal was sent. */
@@ -243,42 +287,42 @@ export class Guard {
   }
 
   /** The victim outlives its signal. After SIGTERM memory is fine, so that is all; after SIGKILL it is put aside. */
-  private giveUp(nowMs: number): void {
+  private giveUp(): void {
     const { pid, startTimeTicks } = this.victim;
     sayDidNotExit(this.parts.log, pid);
     if (this.phase === 'killing') {
       this.parts.setAside.add(pid, startTimeTicks);
       sayKillFailed(this.parts.log, strerror(ETIME));
-      this.parts.hooks.notify('Error: Failed to kill process', nowMs);
+      this.parts.hooks.notify('Error: Failed to kill process', this.now);
     } else {
       this.stubborn.add(pid, startTimeTicks);
     }
-    this.finish(nowMs);
+    this.finish();
   }
 
   /** A system call of the kill failed. A process that is gone already is no failure. */
-  private failed(errno: number, nowMs: number): void {
+  private failed(errno: number): void {
     const { log, hooks } = this.parts;
-    if (errno === ESRCH) return this.exited(nowMs);
+    if (errno === ESRCH) return this.exited();
     sayKillFailed(log, strerror(errno));
-    hooks.notify('Error: Failed to kill process', nowMs);
+    hooks.notify('Error: Failed to kill process', this.now);
     if (errno === EPERM) log.say('warn', 'sleeping 1 second');
-    this.pausedUntilMs = nowMs + PAUSE_MS;
-    this.finish(nowMs);
+    this.pausedUntilMs = this.now.ms + PAUSE_MS;
+    this.finish();
   }
 
-  private nobody(nowMs: number): void {
+  private nobody(): void {
     const text = 'Could not find a process to kill. Sleeping 1 second.';
     this.parts.log.say('warn', text);
-    this.parts.hooks.notify(`Error: ${text}`, nowMs);
-    this.pausedUntilMs = nowMs + PAUSE_MS;
+    this.parts.hooks.notify(`Error: ${text}`, this.now);
+    this.pausedUntilMs = this.now.ms + PAUSE_MS;
   }
 
-  private callKernelOom(level: Level, nowMs: number): void {
+  private callKernelOom(level: Level): void {
     const { log, sampler, kernelOom, hooks } = this.parts;
     sayMemory(log, 'warn', sampler.memory);
     sayLowMemory(log, level, this.policy.limits);
-    this.pausedUntilMs = nowMs + PAUSE_MS;
+    this.pausedUntilMs = this.now.ms + PAUSE_MS;
     if (this.policy.dryrun) return log.say('warn', 'dryrun, not triggering the kernel OOM killer');
     const result = (kernelOom as KernelOomKiller).trigger();
     if (result < 0) {
@@ -290,44 +334,40 @@ export class Guard {
       return;
     }
     log.say('warn', 'successfully triggered kernel OOM killer');
-    hooks.notify('Low memory! Triggered kernel OOM killer', nowMs);
+    hooks.notify('Low memory! Triggered kernel OOM killer', this.now);
   }
 
   /** The kill is over, one way or the other. */
-  private finish(nowMs: number): void {
+  private finish(): void {
     this.parts.target.close();
     this.phase = 'watching';
-    this.parts.hooks.runAfterKill(this.victim, nowMs);
+    this.parts.hooks.runAfterKill(this.victim, this.now);
   }
 
-  private enter(phase: Phase, nowMs: number): void {
+  private enter(phase: Phase): void {
     this.phase = phase;
-    this.phaseSinceMs = nowMs;
+    this.phaseSinceMs = this.now.ms;
   }
 
-  private report(nowMs: number): void {
-    if (this.policy.reportIntervalMs === 0 || nowMs < this.nextReportMs) return;
+  private report(): void {
+    if (this.policy.reportIntervalMs === 0 || this.now.ms < this.nextReportMs) return;
     sayMemory(this.parts.log, 'report', this.parts.sampler.memory);
-    this.nextReportMs = nowMs + this.policy.reportIntervalMs;
+    this.nextReportMs = this.now.ms + this.policy.reportIntervalMs;
   }
 
-  private complain(nowMs: number): void {
-    if (nowMs < this.nextComplaintMs) return;
+  private complain(): void {
+    if (this.now.ms < this.nextComplaintMs) return;
     this.parts.log.say('warn', '/proc/meminfo could not be read, trying again');
-    this.nextComplaintMs = nowMs + COMPLAIN_MS;
+    this.nextComplaintMs = this.now.ms + COMPLAIN_MS;
   }
 
-  private nextWaitMs(nowMs: number): number {
-    const { sampler, hooks } = this.parts;
-    const { limits } = this.policy;
-    const asked = this.phase === 'terminating';
-    const mem = asked ? limits.memKillPercent : limits.memTermPercent;
-    const swap = asked ? limits.swapKillPercent : limits.swapTermPercent;
-    let wait = this.cadence.waitMs(sampler.memory, mem, swap, nowMs);
-    if (nowMs < this.pausedUntilMs) wait = Math.min(this.pausedUntilMs - nowMs, WAIT_MS_MAX);
+  private nextWaitMs(): number {
+    const { cadence, hooks } = this.parts;
+    let wait = cadence.waitMs;
+    if (this.now.ms < this.pausedUntilMs) wait = Math.min(this.pausedUntilMs - this.now.ms, WAIT_MS_MAX);
     if (this.phase === 'killing') wait = DYING_WAIT_MS;
     if (hooks.starting) wait = Math.min(wait, this.phase === 'pre-hook' ? PRE_HOOK_STARTING_WAIT_MS : STARTING_WAIT_MS);
-    const phaseLeft = this.phaseSinceMs + PHASE_MS_MAX[this.phase] - nowMs;
+    const phaseLeft = this.phaseSinceMs + PHASE_MS_MAX[this.phase] - this.now.ms;
     return Math.ceil(Math.max(0, Math.min(wait, phaseLeft)));
   }
 }

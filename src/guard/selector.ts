@@ -4,7 +4,8 @@
  * By oom_score, which is the rule, one file of each process is read, and of those that can still win as many more
  * as it takes to see that they don't: the name first, which may raise or lower the score, then the rest. A row
  * is left alone only if its score can't come up to the leader's whatever its name is, so the victim is the one that
- * a full scan finds (a property test compares them). With --sort-by-rss everything that ranks is read of everybody.
+ * a full scan finds (a property test compares them). Where a shortlist is at hand and proves its leader, not even
+ * that: then only the shortlist is read. With --sort-by-rss everything that ranks is read of everybody.
  */
 import type { Group } from '../act/target.js';
 import { groupRows, groupTargets } from '../decide/process-group.js';
@@ -18,6 +19,7 @@ import { CandidateTable, MARK_SET_ASIDE, NAME_BYTES } from '../shared/candidates
 import type { SelectionPolicy } from '../shared/selection.js';
 import type { Victim } from '../shared/victim.js';
 import type { ProcessList } from './process-list.js';
+import type { Shortlist } from './shortlist.js';
 
 /** How many of the highest scores are tried before everybody else: the first may be init, the guard, or ignored. */
 const FIRST_GUESSES = 8;
@@ -25,12 +27,16 @@ const FIRST_GUESSES = 8;
 export class Selector {
   readonly table = new CandidateTable();
 
-  /** @param setAside  processes that are passed over: they did not die when they should have */
+  /**
+   * @param setAside   processes that are passed over: they did not die when they should have
+   * @param shortlist  null where the whole table is needed anyway, or the ranking is not by oom_score
+   */
   constructor(
     private readonly files: PidFiles,
     private readonly scan: ProcessScan,
     private readonly policy: SelectionPolicy,
     private readonly setAside: ProcessList,
+    private readonly shortlist: Shortlist | null,
   ) {}
 
   /** Fills the table with every fact of every process. Returns 0 or -errno. */
@@ -42,11 +48,25 @@ export class Selector {
 
   /** The victim's row, or -1 if there is none, in a table that holds what it took to find it. */
   select(): number {
+    const row = this.selectFromShortlist();
+    if (row !== -1) return row;
     const { sortByRss } = this.policy;
     const result = sortByRss ? this.scan.scan(this.table) : this.scan.scanScores(this.table);
-    if (result < 0) return -1;
+    return result < 0 ? -1 : this.leader();
+  }
+
+  /** The victim's row if the shortlist can prove that it is the one, else -1. */
+  private selectFromShortlist(): number {
+    const { shortlist } = this;
+    if (shortlist === null || !shortlist.fill(this.table)) return -1;
+    const row = this.leader();
+    return row !== -1 && scoreOf(this.table, row, this.policy) > shortlist.outsideBound ? row : -1;
+  }
+
+  /** The row that outranks all others in the table, or -1. */
+  private leader(): number {
     for (;;) {
-      const row = sortByRss ? pickVictim(this.table, this.policy) : this.pickByScore();
+      const row = this.policy.sortByRss ? pickVictim(this.table, this.policy) : this.pickByScore();
       if (row === -1) return -1;
       // Who turns out to be exempt or gone is marked by that, and the next one leads.
       this.complete(row);

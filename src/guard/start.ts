@@ -2,7 +2,9 @@
  * From options to a running guard: opens what the ticks need, says what earlyoom says, rehearses the
  * selection on the living machine, and starts the loop.
  */
+
 import { accessSync, constants, readFileSync, writeFileSync } from 'node:fs';
+import { release } from 'node:os';
 import { monotonicMs } from '../../native-shims/clock.js';
 import { strerror } from '../../native-shims/errno.js';
 import { kill } from '../../native-shims/pidfd.js';
@@ -11,10 +13,14 @@ import { clearAmbientCapabilities, setNiceness, setProcessName } from '../../nat
 import { HOOK_POLL_SLOTS, Hooks } from '../act/hooks.js';
 import { KernelOomKiller } from '../act/kernel-oom.js';
 import { Target } from '../act/target.js';
+import { Cadence } from '../decide/cadence.js';
 import type { Log } from '../report/log.js';
 import { sayLimits, saySending } from '../report/messages.js';
+import { AllocationClock } from '../sample/allocation-clock.js';
 import type { MemorySampler } from '../sample/memory-sampler.js';
 import type { PidFiles } from '../sample/pid-files.js';
+import { PidWalk } from '../sample/pid-walk.js';
+import { PressureTrigger } from '../sample/pressure-trigger.js';
 import { ProcessScan } from '../sample/process-scan.js';
 import { EXIT_OTHER, FatalError } from '../shared/exit.js';
 import type { GuardOptions, PatternTexts, Persona } from '../shared/options.js';
@@ -22,17 +28,16 @@ import { emptyVictim } from '../shared/victim.js';
 import { Guard } from './guard.js';
 import { compilePatterns, selfPidIn } from './machine.js';
 import { ProcessList } from './process-list.js';
+import { measureTick, rehearseKills, rehearseSelection, rehearseTicks } from './rehearse.js';
 import { Selector } from './selector.js';
+import { Shortlist, scoreFactorOf } from './shortlist.js';
 
 const TARGET_POLL_SLOT = 0;
-const HOOKS_POLL_SLOT = 1;
+const PRESSURE_POLL_SLOT = 1;
+const HOOKS_POLL_SLOT = 2;
 
 /** The kernel may deliver the guard's signal to itself through another thread: this long it waits for the end. */
 const SIGNAL_ARRIVES_MS = 200;
-
-/** As many as the compiler needs (measured); bounded in time for slow machines with many processes. */
-const REHEARSAL_SCANS = 10;
-const REHEARSAL_MS_MAX = 1000;
 
 const NICENESS = -20;
 const OOM_SCORE_ADJ = -100;
@@ -56,6 +61,7 @@ export function startGuard(options: GuardOptions, files: PidFiles, sampler: Memo
   sayLimits(log, sampler.memory, options.limits);
 
   const pollSet = new PollSet(HOOKS_POLL_SLOT + HOOK_POLL_SLOTS);
+  const pressure = openPressureTrigger(options, pollSet, log);
   const hooks = new Hooks(
     {
       beforeKill: usableHook(log, '-P', options.beforeKill),
@@ -69,17 +75,24 @@ export function startGuard(options: GuardOptions, files: PidFiles, sampler: Memo
   const needUid = options.selection.ignoreRootUser;
   const scan = new ProcessScan(files, { ...patterns, needUid, selfPid }, (pid) => hooks.isChild(pid));
   const setAside = new ProcessList();
-  const selector = new Selector(files, scan, options.selection, setAside);
+  const shortlist = openShortlist(options, files, scan, sampler, log);
+  const selector = new Selector(files, scan, options.selection, setAside, shortlist);
   warnOfHiddenProcesses(log, options.procfs);
   trySelection(log, selector);
+  if (selfPid === process.pid) rehearseKills({ files, sampler, selfPid });
+  rehearseTicks({ files, sampler, selfPid });
 
   const guard = new Guard(options, {
     log,
     sampler,
+    cadence: new Cadence(measureTick(sampler)),
     selector,
+    shortlist,
     target: new Target(scan, pollSet, TARGET_POLL_SLOT),
     hooks,
     pollSet,
+    pressure,
+    pressureSlot: PRESSURE_POLL_SLOT,
     kernelOom: options.kernelOom ? openKernelOom(log, options.procfs) : null,
     setAside,
   });
@@ -87,6 +100,38 @@ export function startGuard(options: GuardOptions, files: PidFiles, sampler: Memo
   // Node would answer it by opening a debugger's port: the guard listens to nobody.
   process.on('SIGUSR1', () => undefined);
   guard.run();
+}
+
+/** What knows the victim in advance; null where it is of no use, or the kernel does not say what it takes. */
+function openShortlist(
+  options: GuardOptions,
+  files: PidFiles,
+  scan: ProcessScan,
+  sampler: MemorySampler,
+  log: Log,
+): Shortlist | null {
+  // The debug log shows everybody, and a group's members are to be found among everybody.
+  if (options.selection.sortByRss || options.killGroup || log.debugEnabled) return null;
+  const clock = AllocationClock.open(options.procfs);
+  const directory = files.reopen();
+  if (typeof clock === 'number' || typeof directory === 'number') return null;
+  const walk = new PidWalk(directory.directoryFd);
+  return new Shortlist(scan, walk, clock, options.selection, sampler.memory, scoreFactorOf(release()));
+}
+
+/** Has memory pressure wake the guard, where the kernel can; says so, except where earlyoom's lines are the contract. */
+function openPressureTrigger(options: GuardOptions, pollSet: PollSet, log: Log): PressureTrigger | null {
+  const trigger = PressureTrigger.open(`${options.procfs}/pressure/memory`);
+  if (typeof trigger !== 'number') pollSet.watch(PRESSURE_POLL_SLOT, trigger.fd, trigger.events);
+  if (options.persona === 'oom-backstop') sayPressureTrigger(log, trigger);
+  return typeof trigger === 'number' ? null : trigger;
+}
+
+function sayPressureTrigger(log: Log, trigger: PressureTrigger | number): void {
+  const line = log.begin('start');
+  if (typeof trigger === 'number') line.text('memory pressure does not wake the guard: ').text(strerror(-trigger));
+  else line.text('memory pressure wakes the guard, PSI window ').integer(trigger.windowMs).text(' ms');
+  log.end();
 }
 
 /** Pids of a tree that numbers processes differently are other processes here: nobody must be killed by them. */
@@ -176,18 +221,9 @@ function warnOfHiddenProcesses(log: Log, procfs: string): void {
   }
 }
 
-/**
- * Runs the selection until V8 has compiled it: on a machine with 71 processes the first scan takes 9 ms, the tenth 1.3 ms,
- * and the one that counts comes when memory is short.
- */
-function rehearse(selector: Selector): void {
-  const untilMs = monotonicMs() + REHEARSAL_MS_MAX;
-  for (let scan = 0; scan < REHEARSAL_SCANS && monotonicMs() < untilMs; scan++) selector.select();
-}
-
 /** Runs the whole selection once, with the signal that does nothing: whatever is wrong with it shows now. */
 function trySelection(log: Log, selector: Selector): void {
-  rehearse(selector);
+  rehearseSelection(selector);
   const startedMs = monotonicMs();
   const row = selector.select();
   const tookMs = monotonicMs() - startedMs;

@@ -24,7 +24,8 @@ export function emptyMeminfo(): Meminfo {
 export const MEMINFO_ENTRIES = ['MemTotal:', 'MemAvailable:', 'SwapTotal:', 'SwapFree:', 'AnonPages:'] as const;
 
 const KEYS = MEMINFO_ENTRIES.map(ascii);
-const values = new Float64Array(KEYS.length);
+/* A plain array: what comes out of a Float64Array is a number with a fraction to V8, and garbage when passed on. */
+const values = KEYS.map(() => -1);
 const cursor = new ByteCursor();
 
 /** `parseMeminfo`: everything was there. */

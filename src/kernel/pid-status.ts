@@ -1,7 +1,8 @@
 /*
- * /proc/PID/status (Documentation/filesystems/proc.rst, table 1-2): the effective user id.
+ * /proc/PID/status (Documentation/filesystems/proc.rst, table 1-2): the thread group and the effective user id.
  *
  *   Name:   cat
+ *   Tgid:   551716
  *   Uid:    1000    1000    1000    1000
  *
  * The four are real, effective, saved and file system id. The owner of /proc/PID is no substitute:
@@ -10,17 +11,31 @@
  */
 import { ascii, ByteCursor } from './byte-cursor.js';
 
+const TGID = ascii('Tgid:');
 const UID = ascii('Uid:');
 const cursor = new ByteCursor();
 
+/** Reads the pid of the process that it belongs to from the first `length` of `bytes`; -1 if there is none. */
+export function parsePidStatusTgid(bytes: Uint8Array, length: number): number {
+  return findEntry(bytes, length, TGID) ? nonNegative(cursor.integer()) : -1;
+}
+
 /** Reads the effective uid from the first `length` of `bytes`; -1 if there is none. */
 export function parsePidStatusUid(bytes: Uint8Array, length: number): number {
+  if (!findEntry(bytes, length, UID)) return -1;
+  cursor.integer();
+  return nonNegative(cursor.integer());
+}
+
+/** Moves the cursor behind `key`, wherever a line begins with it. */
+function findEntry(bytes: Uint8Array, length: number, key: Uint8Array): boolean {
   cursor.reset(bytes, length);
   do {
-    if (!cursor.accept(UID)) continue;
-    cursor.integer();
-    const effective = cursor.integer();
-    return effective >= 0 ? effective : -1;
+    if (cursor.accept(key)) return true;
   } while (cursor.nextLine());
-  return -1;
+  return false;
+}
+
+function nonNegative(value: number): number {
+  return value >= 0 ? value : -1;
 }

@@ -100,6 +100,8 @@ class Syslog {
 
 export class Log {
   debugEnabled = false;
+  /** Lines are made and then go nowhere. */
+  quiet = false;
   private readonly line = new Line();
   private kind: LineKind = 'start';
   private readonly stdout = new Stream(STDOUT);
@@ -130,6 +132,7 @@ export class Log {
 
   /** Sends the line that `begin` began. */
   end(): void {
+    if (this.quiet) return;
     if (this.syslog !== null) {
       this.syslog.write(this.line);
       return;

@@ -30,6 +30,12 @@ export class PidFiles {
     return fd < 0 ? fd : new PidFiles(fd);
   }
 
+  /** The same tree once more: a directory fd with a position of its own. Returns it, or -errno. */
+  reopen(): PidFiles | number {
+    const fd = openat(this.directoryFd, cString('.'), O_RDONLY | O_DIRECTORY);
+    return fd < 0 ? fd : new PidFiles(fd);
+  }
+
   /** Fills `buffer` from the start of a file of `pid`. Returns the number of bytes, or -errno (-ENOENT, -ESRCH: it is gone). */
   read(pid: number, file: PidFile, buffer: Uint8Array): number {
     const digits = this.writePid(pid);
@@ -52,11 +58,11 @@ export class PidFiles {
   /** Writes `pid` in decimal to the start of the path; returns how many digits. */
   private writePid(pid: number): number {
     let digits = 1;
-    for (let rest = pid; rest >= 10; rest = Math.floor(rest / 10)) digits++;
+    for (let rest = pid; rest >= 10; rest = (rest / 10) | 0) digits++;
     let rest = pid;
     for (let i = digits - 1; i >= 0; i--) {
       this.path[i] = 0x30 + (rest % 10);
-      rest = Math.floor(rest / 10);
+      rest = (rest / 10) | 0;
     }
     return digits;
   }

@@ -16,14 +16,13 @@
  */
 
 import { ENOENT, ESRCH } from '../../native-shims/errno.js';
-import { getdents64, rewindDirectory } from '../../native-shims/files.js';
 import { fixedBuffer } from '../../native-shims/libc.js';
 import { pageSize } from '../../native-shims/priority.js';
 import type { PosixRegex } from '../../native-shims/regex.js';
 import { commLength } from '../kernel/pid-name.js';
 import { parseOomNumber } from '../kernel/pid-oom.js';
 import { emptyPidStat, isDead, type PidStat, parsePidStat } from '../kernel/pid-stat.js';
-import { parsePidStatusUid } from '../kernel/pid-status.js';
+import { parsePidStatusTgid, parsePidStatusUid } from '../kernel/pid-status.js';
 import {
   type CandidateTable,
   MARK_AVOIDED,
@@ -38,6 +37,7 @@ import {
   UNKNOWN,
 } from '../shared/candidates.js';
 import { PID_COMM, PID_OOM_SCORE, PID_OOM_SCORE_ADJ, PID_STAT, PID_STATUS, type PidFiles } from './pid-files.js';
+import { PidWalk } from './pid-walk.js';
 
 /** The admin's patterns on the name; null where there is none. */
 export interface NamePatterns {
@@ -55,19 +55,12 @@ export interface ScanOptions extends NamePatterns {
 
 /* The largest of the files read here: stat stays below 400 bytes, status below 2,000. */
 const FILE_BYTES_MAX = 4096;
-const DIRENT_BYTES = 32768;
-
-/* struct linux_dirent64 */
-const DIRENT_RECLEN_OFFSET = 16;
-const DIRENT_NAME_OFFSET = 19;
 
 const KIB = 1024;
 const KTHREADD_PID = 2;
-/* PID_MAX_LIMIT is 4,194,304; anything far above is no pid. */
-const PID_MAX = 99_999_999;
 
 export class ProcessScan {
-  private readonly dirents = fixedBuffer(DIRENT_BYTES);
+  private readonly pids: PidWalk;
   private readonly bytes = fixedBuffer(FILE_BYTES_MAX);
   private readonly name = fixedBuffer(NAME_BYTES * 2);
   private readonly stat: PidStat = emptyPidStat();
@@ -81,6 +74,7 @@ export class ProcessScan {
     /** Whether a pid, or a process group, is that of a hook. */
     private readonly isChild: (pid: number) => boolean,
   ) {
+    this.pids = new PidWalk(files.directoryFd);
     this.needsName = options.prefer !== null || options.avoid !== null || options.ignore !== null;
   }
 
@@ -97,6 +91,22 @@ export class ProcessScan {
   /** The same with nothing but pid, oom_score and the marks that need no other file. */
   scanScores(table: CandidateTable): number {
     return this.walk(table, true);
+  }
+
+  /** Appends a row for `pid` with its oom_score, unless it is gone. Returns its index, or -1. */
+  addScore(table: CandidateTable, pid: number): number {
+    const row = this.addPid(table, pid);
+    if (this.isChild(pid)) table.mark(row, MARK_CHILD);
+    this.readScore(table, row);
+    if (!table.hasMark(row, MARK_GONE)) return row;
+    table.count--;
+    return -1;
+  }
+
+  /** Whether `pid` is a process, and not one of the other threads of one, which /proc hides but answers for. */
+  isProcess(pid: number): boolean {
+    const length = this.files.read(pid, PID_STATUS, this.bytes);
+    return length >= 0 && parsePidStatusTgid(this.bytes, length) === pid;
   }
 
   /** Reads all that is missing in one row. What can't be read stays unknown. */
@@ -167,33 +177,29 @@ export class ProcessScan {
 
   private walk(table: CandidateTable, scoresOnly: boolean): number {
     table.clear();
-    const rewound = rewindDirectory(this.files.directoryFd);
-    if (rewound < 0) return rewound;
+    const restarted = this.pids.restart();
+    if (restarted < 0) return restarted;
     for (;;) {
-      const length = getdents64(this.files.directoryFd, this.dirents);
-      if (length <= 0) return length;
-      let offset = 0;
-      while (offset < length) {
-        const pid = this.pidOfDirent(offset);
-        if (pid > 0) this.addProcess(table, pid, scoresOnly);
-        offset += this.dirents.readUInt16LE(offset + DIRENT_RECLEN_OFFSET);
-      }
+      const pid = this.pids.next();
+      if (pid <= 0) return pid;
+      if (scoresOnly) this.addScore(table, pid);
+      else this.addProcess(table, pid);
     }
   }
 
-  /** Appends a row for `pid`, unless it is gone. */
-  private addProcess(table: CandidateTable, pid: number, scoresOnly: boolean): void {
+  /** Appends a row for `pid` with what ranks, unless it is gone. */
+  private addProcess(table: CandidateTable, pid: number): void {
+    const row = this.addPid(table, pid);
+    this.readStat(table, row);
+    const known = table.startTimeTicks[row] !== UNKNOWN;
+    if (known && !isKernelThread(table, row)) this.readRanked(table, row);
+    if (table.hasMark(row, MARK_GONE)) table.count--;
+  }
+
+  private addPid(table: CandidateTable, pid: number): number {
     const row = table.add(pid);
     if (pid === this.options.selfPid) table.mark(row, MARK_SELF);
-    if (scoresOnly) {
-      if (this.isChild(pid)) table.mark(row, MARK_CHILD);
-      this.readScore(table, row);
-    } else {
-      this.readStat(table, row);
-      const known = table.startTimeTicks[row] !== UNKNOWN;
-      if (known && !isKernelThread(table, row)) this.readRanked(table, row);
-    }
-    if (table.hasMark(row, MARK_GONE)) table.count--;
+    return row;
   }
 
   /** What the ranking needs besides stat. */
@@ -227,17 +233,6 @@ export class ProcessScan {
     }
     table.names[start + nameLength] = 0;
     this.name[nameLength] = 0;
-  }
-
-  /** The pid that a directory entry names, or 0 if its name is not a number. */
-  private pidOfDirent(offset: number): number {
-    let pid = 0;
-    for (let i = offset + DIRENT_NAME_OFFSET; ; i++) {
-      const byte = this.dirents[i] as number;
-      if (byte === 0) return pid;
-      if (byte < 0x30 || byte > 0x39 || pid > PID_MAX) return 0;
-      pid = pid * 10 + (byte - 0x30);
-    }
   }
 }
 

@@ -35,21 +35,37 @@ const ROWS_AT_START = 8192;
 
 export class CandidateTable {
   count = 0;
-  pid = new Int32Array(ROWS_AT_START);
-  ppid = new Int32Array(ROWS_AT_START);
-  pgrp = new Int32Array(ROWS_AT_START);
+  pid: Int32Array;
+  ppid: Int32Array;
+  pgrp: Int32Array;
   /** Effective uid: up to 2^32. */
-  uid = new Float64Array(ROWS_AT_START);
+  uid: Float64Array;
   /** The state letter's character code. */
-  state = new Int32Array(ROWS_AT_START);
-  numThreads = new Int32Array(ROWS_AT_START);
-  oomScore = new Int32Array(ROWS_AT_START);
-  oomScoreAdj = new Int32Array(ROWS_AT_START);
-  rssKib = new Float64Array(ROWS_AT_START);
-  startTimeTicks = new Float64Array(ROWS_AT_START);
-  marks = new Int32Array(ROWS_AT_START);
+  state: Int32Array;
+  numThreads: Int32Array;
+  oomScore: Int32Array;
+  oomScoreAdj: Int32Array;
+  rssKib: Float64Array;
+  startTimeTicks: Float64Array;
+  marks: Int32Array;
   /** NAME_BYTES for each row, NUL-terminated; empty where the name was not needed. */
-  names = Buffer.alloc(ROWS_AT_START * NAME_BYTES);
+  names: Buffer;
+
+  /** @param rows  room for so many at first */
+  constructor(rows = ROWS_AT_START) {
+    this.pid = new Int32Array(rows);
+    this.ppid = new Int32Array(rows);
+    this.pgrp = new Int32Array(rows);
+    this.uid = new Float64Array(rows);
+    this.state = new Int32Array(rows);
+    this.numThreads = new Int32Array(rows);
+    this.oomScore = new Int32Array(rows);
+    this.oomScoreAdj = new Int32Array(rows);
+    this.rssKib = new Float64Array(rows);
+    this.startTimeTicks = new Float64Array(rows);
+    this.marks = new Int32Array(rows);
+    this.names = Buffer.alloc(rows * NAME_BYTES);
+  }
 
   clear(): void {
     this.count = 0;

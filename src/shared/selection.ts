@@ -5,10 +5,13 @@ export interface SelectionPolicy {
   sortByRss: boolean;
   /** Processes of root are never chosen. */
   ignoreRootUser: boolean;
+  /** Nobody but this process may be chosen (in the rehearsal). */
+  onlyPid?: number;
 }
 
 /** Why a process can't be chosen, as `rank` prints it. */
 export type Reason =
+  | 'not the one'
   | 'init'
   | 'kernel thread'
   | 'unreadable'

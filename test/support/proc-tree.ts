@@ -17,6 +17,8 @@ export interface FakeProcess {
   oomScore?: number | string | null;
   oomScoreAdj?: number | string | null;
   uid?: number | null;
+  /** Of a thread, the process that it belongs to. */
+  tgid?: number;
   cmdline?: string | null;
   /** The whole stat file instead, or null for none. */
   stat?: string | null;
@@ -41,7 +43,8 @@ export function procTree(processes: readonly FakeProcess[], meminfo: string | nu
   return root;
 }
 
-function writeProcess(root: string, process: FakeProcess): void {
+/** Adds one process to a tree. */
+export function writeProcess(root: string, process: FakeProcess): void {
   const { pid, comm = 'proc', state = 'S', ppid = 1, pgrp = pid, numThreads = 1 } = process;
   const { startTimeTicks = 1000 + pid, rssPages = 100, oomScore = 600, oomScoreAdj = 0, uid = 1000 } = process;
   const directory = path.join(root, String(pid));
@@ -55,6 +58,6 @@ function writeProcess(root: string, process: FakeProcess): void {
   file('comm', comm === null ? null : Buffer.concat([Buffer.from(comm), Buffer.from('\n')]));
   file('oom_score', oomScore === null ? null : `${oomScore}\n`);
   file('oom_score_adj', oomScoreAdj === null ? null : `${oomScoreAdj}\n`);
-  file('status', uid === null ? null : `Name:\tproc\nUid:\t${uid}\t${uid}\t${uid}\t${uid}\n`);
+  file('status', uid === null ? null : `Name:\tproc\nTgid:\t${process.tgid ?? pid}\nUid:\t${uid}\t${uid}\t${uid}\t${uid}\n`);
   file('cmdline', process.cmdline === undefined ? `proc\0--pid\0${pid}\0` : process.cmdline);
 }

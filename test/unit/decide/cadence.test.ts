@@ -13,7 +13,15 @@ const above = (headroomMib: number, swapTotalMib = 0, swapFreeMib = 0): MemoryLe
   return { memAvailableKib, anonPagesKib: TOTAL_KIB - memAvailableKib, ...swap };
 };
 
-const waitMs = (memory: MemoryLevels, swapLimit = 10): number => new Cadence().waitMs(memory, 10, swapLimit, 0);
+const TICK_COST_MS = 0.036;
+const LIMITS = { memTermPercent: 10, memKillPercent: 5, swapTermPercent: 10, swapKillPercent: 5 };
+
+/** What `cadence` answers to a sample, with limits of 10 %. */
+const waitAfter = (cadence: Cadence, memory: MemoryLevels, nowMs: number): number => {
+  cadence.observe(memory, LIMITS, false, { ms: nowMs });
+  return cadence.waitMs;
+};
+const waitMs = (memory: MemoryLevels): number => waitAfter(new Cadence(TICK_COST_MS), memory, 0);
 
 describe('Cadence', () => {
   it.each([
@@ -34,8 +42,8 @@ describe('Cadence', () => {
   });
 
   it('looks more often while memory is falling, for a second after the last fall', () => {
-    const cadence = new Cadence();
-    const at = (headroomMib: number, nowMs: number): number => cadence.waitMs(above(headroomMib), 10, 10, nowMs);
+    const cadence = new Cadence(TICK_COST_MS);
+    const at = (headroomMib: number, nowMs: number): number => waitAfter(cadence, above(headroomMib), nowMs);
     expect(at(1, 0)).toBe(5); // the first sample is no fall
     expect(at(1, 5)).toBe(5);
     expect(at(0.5, 10)).toBe(2);
@@ -47,9 +55,76 @@ describe('Cadence', () => {
   });
 
   it('falling far from the limit, it is in no hurry', () => {
-    const cadence = new Cadence();
-    cadence.waitMs(above(15_000), 10, 10, 0);
-    expect(cadence.waitMs(above(14_000), 10, 10, 1000)).toBe(1000);
+    const cadence = new Cadence(TICK_COST_MS);
+    waitAfter(cadence, above(15_000), 0);
+    expect(waitAfter(cadence, above(14_000), 1000)).toBe(1000);
+  });
+
+  it('plans for twice what was measured, where that is more than the usual fastest', () => {
+    const cadence = new Cadence(TICK_COST_MS);
+    waitAfter(cadence, above(18_000), 0);
+    // 10,240 KiB/ms: what is left may be gone in 400 ms, and will be in 800; so a sweep is due, and ticks with it.
+    expect([waitAfter(cadence, above(8_000), 1000), cadence.sweepShare]).toEqual([10, 0.1]);
+    waitAfter(cadence, above(8_000), 1001); // too soon for another rate
+    expect(cadence.sweepShare).toBe(0.1);
+    // It stands: the rate is halved with every window, until the usual one is the faster again.
+    let halvings = 0;
+    for (; waitAfter(cadence, above(8_000), 1100 + halvings * 20) < 1000; halvings++) expect(halvings).toBeLessThan(8);
+    expect(halvings).toBeGreaterThan(0);
+  });
+
+  it.each([
+    // tick's CPU time in ms, the floor while memory stands and while it falls
+    [0.036, 5, 2],
+    [0.09, 9, 2],
+    [0.6, 60, 6],
+    [30, 1000, 300],
+  ])(
+    'a tick of %f ms takes at most 1 %% of a core above the limit, and 10 %% while memory falls',
+    (cost, standing, falling) => {
+      const cadence = new Cadence(cost);
+      expect(waitAfter(cadence, above(1), 0)).toBe(standing);
+      expect(waitAfter(cadence, above(0.5), 10_000)).toBe(falling);
+    },
+  );
+
+  const sweepShare = (...samples: [atMs: number, memory: MemoryLevels][]): number => {
+    const cadence = new Cadence(TICK_COST_MS);
+    for (const [atMs, memory] of samples) waitAfter(cadence, memory, atMs);
+    return cadence.sweepShare;
+  };
+
+  it.each<[string, number, [number, MemoryLevels][]]>([
+    ['nothing far from the limit', 0, [[0, above(10_000)]]],
+    ['nothing while swap is far from its limit', 0, [[0, above(100, 1000, 900)]]],
+    ['little where the limit could be reached soon', 0.003, [[0, above(1500)]]],
+    [
+      'much where it will be, far as it is',
+      0.1,
+      [
+        [0, above(10_000)],
+        [1000, above(6_000)],
+      ],
+    ],
+    [
+      'little where it falls slowly',
+      0.003,
+      [
+        [0, above(1500)],
+        [1000, above(1490)],
+      ],
+    ],
+    ['much below the limit', 0.1, [[0, above(-10)]]],
+    [
+      'nothing where memory falls but not swap',
+      0,
+      [
+        [0, above(6000, 9000, 9000)],
+        [1000, above(10, 9000, 9000)],
+      ],
+    ],
+  ])('sweeps: %s', (_case, share, samples) => {
+    expect(sweepShare(...samples)).toBe(share);
   });
 
   const kib = fc.integer({ min: 0, max: 2 ** 40 });
@@ -59,9 +134,11 @@ describe('Cadence', () => {
     const levels = fc.record({ memAvailableKib: kib, anonPagesKib: kib, swapTotalKib: kib, swapFreeKib: kib });
     fc.assert(
       fc.property(fc.array(levels, { minLength: 1, maxLength: 4 }), percent, percent, (samples, mem, swap) => {
-        const cadence = new Cadence();
+        const cadence = new Cadence(TICK_COST_MS);
         for (const [index, sample] of samples.entries()) {
-          const wait = cadence.waitMs(sample, mem, swap, index * 3);
+          const limits = { memTermPercent: mem, memKillPercent: swap, swapTermPercent: swap, swapKillPercent: mem };
+          cadence.observe(sample, limits, index % 2 === 1, { ms: index * 3 });
+          const wait = cadence.waitMs;
           expect(Number.isInteger(wait) && wait >= 2 && wait <= 1000).toBe(true);
         }
       }),

@@ -29,7 +29,7 @@ function selectorOf(processes: readonly FakeProcess[], setup: Setup = {}): Selec
     ...scan
   } = setup;
   const options = { prefer: null, avoid: null, ignore: null, needUid: ignoreRootUser, selfPid: null, ...scan };
-  return new Selector(files, new ProcessScan(files, options, isChild), { sortByRss, ignoreRootUser }, setAside);
+  return new Selector(files, new ProcessScan(files, options, isChild), { sortByRss, ignoreRootUser }, setAside, null);
 }
 
 /** The pid that would be killed, or -1. */

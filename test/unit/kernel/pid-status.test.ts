@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parsePidStatusUid } from '../../../src/kernel/pid-status.js';
+import { parsePidStatusTgid, parsePidStatusUid } from '../../../src/kernel/pid-status.js';
 import { hostileBytes, RECORDED_PROCESSES, recorded } from './recorded.js';
 
 const parse = (text: string | Uint8Array, length?: number): number => {
@@ -53,5 +53,18 @@ describe('parsePidStatusUid', () => {
         expect(Number.isSafeInteger(uid) && uid >= -1).toBe(true);
       }),
     );
+  });
+});
+
+describe('parsePidStatusTgid', () => {
+  const tgidOf = (text: string | Buffer): number => parsePidStatusTgid(Buffer.from(text as string), text.length);
+
+  it.each(RECORDED_PROCESSES)('reads the thread group that a real kernel wrote of %s', (process) => {
+    const bytes = recorded(`${process}/status`);
+    expect(tgidOf(bytes)).toBe(Number(/^Tgid:\t(\d+)$/m.exec(bytes.toString('latin1'))?.[1]));
+  });
+
+  it.each(['', 'Name:\tTgid:\n', 'Tgid:', 'Tgid:\t-1\n', 'NStgid:\t5\n'])('finds none in %j', (text) => {
+    expect(tgidOf(text)).toBe(-1);
   });
 });

@@ -1,0 +1,31 @@
+/* Programs written in a test against the project's own sources, for what would harm the process that runs the tests. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { buildSync } from 'esbuild';
+import { onTestFinished } from 'vitest';
+import { type Outcome, type RunOptions, run } from './programs.js';
+
+const ROOT = path.resolve(import.meta.dirname, '../..');
+
+/** Bundles `source` (TypeScript; it imports as if it lay in the root) into a file that goes with the test; returns its path. */
+export function bundled(source: string): string {
+  const directory = mkdtempSync(path.join(tmpdir(), 'oom-backstop-program-'));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  const outfile = path.join(directory, 'program.cjs');
+  buildSync({
+    stdin: { contents: source, resolveDir: ROOT, loader: 'ts' },
+    outfile,
+    bundle: true,
+    platform: 'node',
+    target: 'node20',
+    packages: 'external',
+  });
+  return outfile;
+}
+
+/** Runs Node on a bundled program; `command` is what it is started by (prlimit, setpriv), and then Node's own flags. */
+export function runNode(program: string, command: readonly string[] = [], options: RunOptions = {}): Promise<Outcome> {
+  const [first, ...more] = [...command.filter((word) => word !== '--'), ...[]];
+  return run(first ?? process.execPath, [...more, program], options);
+}
