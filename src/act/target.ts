@@ -30,7 +30,7 @@ export interface Group {
 
 export class Target {
   private pidfd = -1;
-  private identity: ProcessIdentity = { pid: 0, startTimeTicks: 0 };
+  private readonly identity: ProcessIdentity = { pid: 0, startTimeTicks: 0 };
   private group: Group | null = null;
   private wantsRelease = false;
 
@@ -42,7 +42,8 @@ export class Target {
 
   /** Takes hold of a process. Returns 0, or -errno (-ESRCH: it is gone). */
   open(identity: ProcessIdentity, group: Group | null): number {
-    this.identity = { ...identity };
+    this.identity.pid = identity.pid;
+    this.identity.startTimeTicks = identity.startTimeTicks;
     this.group = group;
     this.wantsRelease = false;
     const pidfd = pidfdOpen(identity.pid);

@@ -101,7 +101,7 @@ export function measureTick(sampler: MemorySampler): number {
 /** A guard whose poll never waits, whose log goes nowhere, and which may kill one process only. */
 export class Stage {
   readonly guard: Guard;
-  readonly parts: GuardParts;
+  readonly parts: GuardParts & { scan: ProcessScan };
   private readonly alwaysReady = open(cString('/dev/null'), O_RDONLY);
 
   constructor({ files, sampler, selfPid }: RehearsalParts, limits: Limits, onlyPid: number) {
@@ -118,6 +118,7 @@ export class Stage {
     this.parts = {
       log,
       sampler,
+      scan,
       cadence: new Cadence(0),
       selector: new Selector(files, scan, selection, setAside, null),
       shortlist: null,

@@ -112,6 +112,8 @@ function openShortlist(
 ): Shortlist | null {
   // The debug log shows everybody, and a group's members are to be found among everybody.
   if (options.selection.sortByRss || options.killGroup || log.debugEnabled) return null;
+  // The kernel's counters tell of this machine and this PID namespace, whatever tree is read.
+  if (selfPidIn(options.procfs) !== process.pid) return null;
   const clock = AllocationClock.open(options.procfs);
   const directory = files.reopen();
   if (typeof clock === 'number' || typeof directory === 'number') return null;

@@ -22,9 +22,9 @@ export function utf8Size(first: number): number {
   return first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
 }
 
-/** How many of the last bytes of `bytes[0 .. end)` are the beginning of a UTF-8 character that is cut off (0 to 3). */
-export function cutUtf8Tail(bytes: Uint8Array, end: number): number {
-  for (let back = 1; back <= 3 && back <= end; back++) {
+/** How many of the last bytes of `bytes[start .. end)` are the beginning of a UTF-8 character that is cut off (0 to 3). */
+export function cutUtf8Tail(bytes: Uint8Array, end: number, start = 0): number {
+  for (let back = 1; back <= 3 && back <= end - start; back++) {
     const byte = bytes[end - back] as number;
     if ((byte & 0xc0) === 0x80) continue; // continues a character: its first byte is further back
     return utf8Size(byte) > back ? back : 0;

@@ -83,7 +83,7 @@ export class Line {
    */
   escaped(bytes: Uint8Array, start: number, end: number): this {
     let i = start;
-    const stop = end - cutUtf8Tail(bytes.subarray(start, end), end - start);
+    const stop = end - cutUtf8Tail(bytes, end, start);
     while (i < stop) {
       const size = printableSize(bytes, i, stop);
       if (size > 1) this.character(bytes, i, size);

@@ -1,5 +1,5 @@
 /* Programs written in a test against the project's own sources, for what would harm the process that runs the tests. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { buildSync } from 'esbuild';
@@ -21,11 +21,18 @@ export function bundled(source: string): string {
     target: 'node20',
     packages: 'external',
   });
+  // What the bundle leaves to node_modules is looked for beside it.
+  symlinkSync(path.join(ROOT, 'node_modules'), path.join(directory, 'node_modules'));
   return outfile;
 }
 
-/** Runs Node on a bundled program; `command` is what it is started by (prlimit, setpriv), and then Node's own flags. */
-export function runNode(program: string, command: readonly string[] = [], options: RunOptions = {}): Promise<Outcome> {
-  const [first, ...more] = [...command.filter((word) => word !== '--'), ...[]];
-  return run(first ?? process.execPath, [...more, program], options);
+/** Runs a bundled program: `starter` (prlimit, setpriv ...) starts Node, if it is given. */
+export function runBundled(
+  program: string,
+  nodeFlags: readonly string[] = [],
+  starter: readonly string[] = [],
+  options: RunOptions = {},
+): Promise<Outcome> {
+  const [command, ...args] = [...starter, process.execPath, ...nodeFlags, program];
+  return run(command as string, args, options);
 }

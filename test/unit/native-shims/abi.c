@@ -29,7 +29,9 @@ IS(sizeof(struct pollfd), 8);
 IS(offsetof(struct pollfd, events), 4);
 IS(offsetof(struct pollfd, revents), 6);
 IS(POLLIN, 1);
+IS(POLLPRI, 2);
 IS(POLLOUT, 4);
+IS(POLLERR, 8);
 /* pidfd.ts */
 IS(SYS_pidfd_send_signal, 424);
 IS(SYS_pidfd_open, 434);
@@ -69,6 +71,7 @@ IS(PR_CAP_AMBIENT, 47);
 IS(PR_CAP_AMBIENT_CLEAR_ALL, 4);
 /* clock.ts */
 IS(CLOCK_MONOTONIC, 1);
+IS(CLOCK_THREAD_CPUTIME_ID, 3);
 IS(sizeof(struct timespec), 16);
 IS(offsetof(struct timespec, tv_nsec), 8);
 

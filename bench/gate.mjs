@@ -1,0 +1,89 @@
+/*
+ * bench:gate: the loop makes no garbage, leaks nothing, and the gates themselves work. Part of CI.
+ *
+ *   npm run bench:gate
+ *
+ * V8 gets a young generation of 1 MiB, so that one garbage collection stands for about a MiB of garbage: an object
+ * for each of 300,000 ticks would make more than ten. A heap measured before and after does not notice
+ * (FACTS: the compiler removes what does not escape, and a collection takes away the rest). Each gate has a control,
+ * the same work with one defect, which must fail it.
+ *
+ * Exit status 1 if a gate does not hold or a control passes. Not a matter of wall clock: the us column is for reading only.
+ */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { build } from 'esbuild';
+import { machine, markdown, save } from './measure.mjs';
+
+const ROOT = path.resolve(import.meta.dirname, '..');
+
+/** RSS moves by some pages by itself: what a leak of 8 bytes a tick would come to is far above. */
+const RSS_KIB_MAX = 512;
+
+const GATES = [
+  { work: 'tick', times: 300_000 },
+  { work: 'scan', times: 300 },
+  { work: 'sweep', times: 3000 },
+  { work: 'victim', times: 10_000 },
+];
+const CONTROLS = [
+  { work: 'tick that makes an object', times: 300_000, fails: 'collections' },
+  { work: 'scan that makes strings', times: 1000, fails: 'collections' },
+  { work: 'tick that leaks an fd', times: 30_000, fails: 'fds' },
+  { work: 'tick that leaks memory', times: 30_000, fails: 'rss' },
+];
+
+/** What does not hold of a result. */
+function failures({ collections, fdGrowth, rssGrowthKib }) {
+  const failed = [];
+  if (collections > 0) failed.push('collections');
+  if (fdGrowth > 0) failed.push('fds');
+  if (rssGrowthKib > RSS_KIB_MAX) failed.push('rss');
+  return failed;
+}
+
+function run(program, { work, times }) {
+  const args = ['--max-semi-space-size=1', '--expose-gc', program, work, String(times)];
+  return JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8', timeout: 120_000 }));
+}
+
+const directory = mkdtempSync(path.join(ROOT, 'dist', 'gate-'));
+const program = path.join(directory, 'gate.cjs');
+let results;
+try {
+  await build({
+    entryPoints: [path.join(import.meta.dirname, 'support/gate.ts')],
+    outfile: program,
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    external: ['koffi'],
+    logLevel: 'error',
+  });
+  results = [...GATES, ...CONTROLS].map((gate) => ({ ...gate, ...run(program, gate) }));
+} finally {
+  rmSync(directory, { recursive: true });
+}
+
+const rows = results.map((result) => {
+  const failed = failures(result);
+  const ok = result.fails === undefined ? failed.length === 0 : failed.includes(result.fails);
+  return { ...result, failed, ok };
+});
+console.log(
+  markdown([
+    ['work', 'times', 'collections', 'fds', 'RSS, KiB', 'us each', 'verdict'],
+    ...rows.map(({ work, times, collections, fdGrowth, rssGrowthKib, us, fails, ok }) => [
+      work,
+      times,
+      collections,
+      `+${fdGrowth}`,
+      `+${rssGrowthKib}`,
+      us.toFixed(1),
+      `${ok ? 'ok' : 'FAILED'}${fails === undefined ? '' : `: must fail by ${fails}`}`,
+    ]),
+  ]),
+);
+save('gate', { ...machine(), results: rows });
+process.exit(rows.every(({ ok }) => ok) ? 0 : 1);

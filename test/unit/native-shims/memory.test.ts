@@ -1,0 +1,77 @@
+/* Real calls. What would hurt the process that runs the tests (dropping, locking its files) is in ../guard/lock.test.ts. */
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { addressOf, declare, fixedBuffer } from '../../../native-shims/libc.js';
+import { dropPages, lockBuffer, lockOnFault, memlockLimit } from '../../../native-shims/memory.js';
+import { pageSize } from '../../../native-shims/priority.js';
+
+const [ENOMEM, EINVAL] = [12, 22];
+const PAGE = pageSize();
+const PAGES = 4;
+
+const munlock = declare('int munlock(uintptr_t address, size_t length)');
+
+/** Whole pages in a buffer that never moves: the buffer of just these, and their address. */
+function pages(): { bytes: Buffer; address: number } {
+  const buffer = fixedBuffer((PAGES + 1) * PAGE);
+  const offset = (PAGE - (Number(addressOf(buffer)) % PAGE)) % PAGE;
+  const bytes = buffer.subarray(offset, offset + PAGES * PAGE);
+  const address = Number(addressOf(bytes));
+  onTestFinished(() => void munlock(address, bytes.length));
+  return { bytes, address };
+}
+
+const lockedKib = (): number =>
+  Number(/^VmLck:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1] ?? Number.NaN);
+
+describe('dropPages', () => {
+  it('gives pages back: those of no file are zeros afterwards', () => {
+    const { bytes, address } = pages();
+    bytes.fill(7);
+    expect(dropPages(address + PAGE, PAGE)).toBe(0);
+    expect([bytes[PAGE - 1], bytes[PAGE], bytes[2 * PAGE - 1], bytes[2 * PAGE]]).toEqual([7, 0, 0, 7]);
+  });
+
+  it('refuses what is no page, what is locked, and what is not mapped', () => {
+    const { bytes, address } = pages();
+    bytes.fill(7);
+    expect(dropPages(address + 1, PAGE)).toBe(-EINVAL);
+    expect(lockBuffer(bytes)).toBe(0);
+    expect(dropPages(address, PAGE)).toBe(-EINVAL);
+    expect(bytes.every((byte) => byte === 7)).toBe(true);
+    // Page 0 is never mapped (vm.mmap_min_addr).
+    expect(dropPages(0, PAGE)).toBe(-ENOMEM);
+  });
+});
+
+describe('lockOnFault and lockBuffer', () => {
+  it('lock whole pages, and the kernel counts them', () => {
+    const before = lockedKib();
+    const { bytes, address } = pages();
+    expect(lockOnFault(address, PAGE)).toBe(0);
+    expect(lockedKib() - before).toBe(PAGE / 1024);
+    expect(lockBuffer(bytes.subarray(1, bytes.length - 1))).toBe(0);
+    expect(lockedKib() - before).toBe((PAGES * PAGE) / 1024);
+    bytes.fill(7);
+  });
+
+  it('a buffer of any length is fine, none included', () => {
+    const buffer = fixedBuffer(1);
+    const address = Number(addressOf(buffer));
+    onTestFinished(() => void munlock(address - (address % PAGE), PAGE));
+    expect(lockBuffer(buffer)).toBe(0);
+    expect(lockBuffer(fixedBuffer(0))).toBe(0);
+  });
+
+  it('say with -errno what is wrong', () => {
+    expect(lockOnFault(0, PAGE)).toBe(-ENOMEM);
+    expect(lockOnFault(-PAGE, 2 * PAGE)).toBe(-EINVAL); // wraps around
+    expect(lockOnFault(2 ** 47 - PAGE, PAGE)).toBe(-ENOMEM);
+  });
+});
+
+it('memlockLimit is what ulimit says', () => {
+  const kib = execFileSync('bash', ['-c', 'ulimit -S -l'], { encoding: 'utf8' }).trim();
+  expect(memlockLimit()).toBe(kib === 'unlimited' ? Number.POSITIVE_INFINITY : Number(kib) * 1024);
+});
