@@ -22,6 +22,10 @@ mkdir -p "$lab/out"
 truncate -s 400M "$work/lab.img"
 mke2fs -q -F -t ext4 -E root_owner=0:0,lazy_itable_init=0 -d "$lab" "$work/lab.img" || exit 2
 
+# What the guest writes to its second serial line is the monitor's input: it can change a disk's speed (guest.sh).
+mkfifo "$work"/{serial1.in,monitor.in,monitor.out}
+ln -s monitor.in "$work/serial1.out"
+
 throttle() { [ "${1:-0}" = 0 ] || printf ',throttling.bps-total=%s' "$1"; }
 args=(
   -drive "if=none,id=root,file=$image/root.img,format=raw,snapshot=on$(throttle "${ROOT_BPS:-0}")"
@@ -40,7 +44,7 @@ kernel_args+=" panic=5 mitigations=off quiet fsck.mode=skip systemd.show_status=
 
 timeout -k 5 "$timeout" qemu-system-x86_64 -accel tcg,thread=multi,tb-size=256 -cpu max,-erms,-fsrm -smp 2 -m "$mem" \
   -nodefaults -object "memory-backend-ram,id=ram,size=${mem}M,prealloc=on" -machine pc,memory-backend=ram \
-  -display none -no-reboot -serial "file:$lab/out/serial.log" -kernel "$image/vmlinuz" -initrd "$image/initrd.img" \
+  -display none -no-reboot -serial "file:$lab/out/serial.log" -serial "pipe:$work/serial1" -monitor "pipe:$work/monitor" -kernel "$image/vmlinuz" -initrd "$image/initrd.img" \
   -append "$kernel_args" "${args[@]}" </dev/null >"$lab/out/qemu.log" 2>&1
 status=$?
 

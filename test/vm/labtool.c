@@ -5,7 +5,7 @@
  *  hb OUT.tsv [MS] [CMD...]          heartbeat each MS (100); with CMD forks and execs it every beat, as a login would
  *  balloon MB_PER_S MAX_MB [FIRST_MB [ignore]]  grow anonymous memory, the first FIRST_MB at once, the rest at that rate
  *                                    (0: as fast as possible), then hold; "ignore" SIGTERM
- *  bomb COUNT MB PER_S               fork COUNT children of MB each, PER_S a second, then hold
+ *  bomb COUNT MB PER_S SECS          fork COUNT children of MB each, PER_S a second; who still lives after SECS exits
  *  files FILE PAGES_PER_S            touch random pages of a mapped file: a file-backed working set
  *  guard SECS CGROUP                 locked: wait for CGROUP to empty; after SECS write its cgroup.kill
  *
@@ -64,10 +64,11 @@ static int balloon(double rate,long max,long first,int ignore){
     if(i%100==99){printf("balloon %ld MB at %.4f\n",i+1,now());fflush(stdout);}}
   pause();return 0;
 }
-static int bomb(long count,long mb,double rate){
+static int bomb(long count,long mb,double rate,double secs){
   double t0=now();printf("bomb pid %d start %.4f\n",getpid(),t0);fflush(stdout);
-  for(long i=0;i<count;i++){if(!fork()){balloon(0,mb,0,0);_exit(0);}until(t0+(i+1)/rate);}
-  pause();return 0;
+  /* Not reaped before the last is forked: the kills don't make the parent fork faster or slower. */
+  for(long i=0;i<count;i++){if(!fork()){double left=t0+secs-now();alarm(left>1?left:1);balloon(0,mb,0,0);_exit(0);}until(t0+(i+1)/rate);}
+  while(wait(0)>0);return 0;
 }
 static int files(const char*f,double rate){
   int fd=open(f,0);long sz=lseek(fd,0,SEEK_END)/4096;double t=now();volatile char x;if(sz<1)return 1;
@@ -87,7 +88,7 @@ int main(int c,char**v){char*m=c>1?v[1]:"";
   if(!strcmp(m,"sample")&&c>2)return sample(v[2],c>3?atoi(v[3]):10);
   if(!strcmp(m,"hb")&&c>2)return hb(v[2],c>3?atoi(v[3]):100,c>4?v+4:v+c);
   if(!strcmp(m,"balloon")&&c>3)return balloon(atof(v[2]),atol(v[3]),c>4?atol(v[4]):0,c>5);
-  if(!strcmp(m,"bomb")&&c>4)return bomb(atol(v[2]),atol(v[3]),atof(v[4]));
+  if(!strcmp(m,"bomb")&&c>5)return bomb(atol(v[2]),atol(v[3]),atof(v[4]),atof(v[5]));
   if(!strcmp(m,"files")&&c>3)return files(v[2],atof(v[3]));
   if(!strcmp(m,"guard")&&c>3)return guard(atof(v[2]),v[3]);
   fputs("see the head of labtool.c\n",stderr);return 2;}

@@ -163,7 +163,10 @@ function runBoot(boot) {
   const lab = mkdtempSync(path.join(tmpdir(), 'oom-backstop-vm-'));
   copyFileSync(path.join(HERE, 'guest.sh'), path.join(lab, 'guest.sh'));
   execFileSync('cp', ['-a', path.join(packed, 'prefix'), path.join(lab, 'package')]);
-  writeFileSync(path.join(lab, 'cases.sh'), boot.cases.map(guestLines).join('\n'));
+  writeFileSync(
+    path.join(lab, 'cases.sh'),
+    [`ROOT_BPS=${boot.env.ROOT_BPS ?? 0}\n`, ...boot.cases.map(guestLines)].join('\n'),
+  );
   const env = { ...process.env, TIMEOUT: String(60 + boot.cases.length * 75), ...boot.env };
   console.error(`boot ${boot.name}: ${boot.cases.length} cases`);
   const startedMs = Date.now();
@@ -179,17 +182,17 @@ function runBoot(boot) {
 }
 
 /** The lines of cases.sh for one case. */
-function guestLines({ name, guard, hog, waitS = 75, filesPerS = 0, before }) {
+function guestLines({ name, guard, hog, waitS = 75, filesPerS = 0, bystanderMib = 150, before }) {
   const prepare = {
     'memory-max':
       'hog_scope() { systemd-run --quiet --scope --slice=work.slice --unit=runaway -p MemoryMax=300M choom -n 0 -- "$@"; }',
-    restart: 'during() { sleep 5; systemctl restart oom-backstop; }',
+    restart: 'during() { sleep 1; systemctl restart oom-backstop; }',
     swapoff: 'during() { sleep 2; swapoff -a; }',
     swapon: 'swapoff -a\nduring() { sleep 2; swapon /dev/disk/by-id/virtio-swap; }',
     'stop-journald':
-      'during() { systemctl kill -s STOP systemd-journald; sleep 25; systemctl kill -s CONT systemd-journald; }',
+      'during() { systemctl kill -s STOP systemd-journald; while kill -0 $hog 2>/dev/null; do sleep 0.2; done; sleep 1; systemctl kill -s CONT systemd-journald; }',
   };
-  return `${before === undefined ? '' : `${prepare[before]}\n`}run ${name} ${guard} ${waitS} ${filesPerS} ${hog}\n`;
+  return `${before === undefined ? '' : `${prepare[before]}\n`}run ${name} ${guard} ${waitS} ${filesPerS} ${bystanderMib} ${hog}\n`;
 }
 
 /** The result with what it breaks of what it must hold. */
