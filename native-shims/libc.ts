@@ -54,6 +54,14 @@ export function declareRaw(prototype: string): NativeFunction {
   return libc.func(prototype) as unknown as NativeFunction;
 }
 
+/**
+ * What a function without parameters returns, as the pointer that it is: `addressOfResult('uv_default_loop()')`.
+ * @throws if there is no such function
+ */
+export function addressOfResult(prototype: string): bigint {
+  return (libc.func(`uintptr_t ${prototype}`) as unknown as () => bigint)();
+}
+
 /** A libc function that runs on another thread; `done` gets its result at the event loop's next turn. */
 export type ThreadedFunction = (args: (Uint8Array | null)[], done: (result: number) => void) => void;
 

@@ -11,13 +11,17 @@ import { Moment, monotonicMs } from '../../native-shims/clock.js';
 import { O_RDONLY, open } from '../../native-shims/files.js';
 import { cString } from '../../native-shims/libc.js';
 import { openMeminfo, openProcfs } from '../../src/guard/machine.js';
-import { NEVER, rehearseSelection, rehearseTicks, Stage } from '../../src/guard/rehearse.js';
+import { NEVER, rehearseCadence, rehearseSelection, rehearseTicks, Stage } from '../../src/guard/rehearse.js';
+import { seal } from '../../src/guard/seal.js';
 import { Shortlist } from '../../src/guard/shortlist.js';
 import { saySending } from '../../src/report/messages.js';
 import { AllocationClock } from '../../src/sample/allocation-clock.js';
 import type { PidFiles } from '../../src/sample/pid-files.js';
 import { PidWalk } from '../../src/sample/pid-walk.js';
 import { emptyVictim } from '../../src/shared/victim.js';
+
+/** Free as long as nobody is killed. */
+const TARGET_POLL_SLOT = 0;
 
 const [work = '', times = '0'] = process.argv.slice(2);
 
@@ -74,11 +78,13 @@ const WORK: Record<string, () => void> = {
 const run = WORK[work];
 if (run === undefined) throw new Error(`no such work: ${work} (valid: ${Object.keys(WORK).join(', ')})`);
 
+rehearseCadence(sampler.memory);
+seal();
 rehearseSelection(selector);
-rehearseTicks(parts);
+rehearseTicks(stage.guard, stage.parts.pollSet, TARGET_POLL_SLOT);
 for (let i = 0; i < 20; i++) run();
-// What start-up has left is not the work's.
-globalThis.gc?.();
+// What the rehearsal has left is not the work's. Only the young: a full collection would throw compiled code away.
+(globalThis.gc as unknown as (options: object) => void)({ type: 'minor' });
 
 let collections = 0;
 let fromMs = Number.POSITIVE_INFINITY;

@@ -7,12 +7,12 @@
  *   act       select, signal, escalate, collect
  *   report    memory reports; everything else is said where it happens
  *
- * All of it blocks the thread, on purpose: nothing else has to run here. At least once a second, and
- * when a signal interrupts the wait, the tick chain makes room for Node's event loop, which is where
- * signals to the guard and a hook's failure to start arrive.
+ * All of it blocks the thread, on purpose: nothing else has to run here. Node's event loop, which is where signals to
+ * the guard and a hook's failure to start arrive, gets a turn when it has something to do, and only then: the poll
+ * watches it too (native-shims/event-loop.ts). A turn costs more than a tick.
  */
 
-import { Moment, monotonicMs } from '../../native-shims/clock.js';
+import { Moment } from '../../native-shims/clock.js';
 import { EINTR, EPERM, ESRCH, ETIME, strerror } from '../../native-shims/errno.js';
 import { SIGKILL, SIGTERM } from '../../native-shims/pidfd.js';
 import type { PollSet } from '../../native-shims/poll.js';
@@ -56,8 +56,11 @@ const PAUSE_MS = 1000;
 const RETRY_MS = 100;
 const COMPLAIN_MS = 10_000;
 
-/** The event loop gets a turn at least this often. */
+/** Where Node's event loop can't be polled, it gets a turn this often. */
 const TURN_MS = 1000;
+
+/** More turns than these in a row, and the loop is never done: then it gets one now and then, rather than spin. */
+const TURNS_IN_A_ROW_MAX = 100;
 
 /** While a hook is being started: its pid comes from another thread, so there is nothing to poll. Short while a kill waits for it. */
 const STARTING_WAIT_MS = 20;
@@ -95,6 +98,8 @@ export interface GuardParts {
   /** Wakes the guard, in this slot of the poll set; null where there is none. */
   pressure: PressureTrigger | null;
   pressureSlot: number;
+  /** The slot that watches Node's event loop; -1 where it can't be watched. */
+  loopSlot: number;
   /** --kernel-oom, or null. */
   kernelOom: KernelOomKiller | null;
   setAside: ProcessList;
@@ -113,6 +118,9 @@ export class Guard {
   private nextReportMs = 0;
   private nextComplaintMs = 0;
   private waitMs = 0;
+  private turnsInARow = 0;
+  /** When Node's event loop gets its next turn, where it can't be watched. */
+  private turnAtMs = 0;
   /** When this tick began. */
   private readonly now = new Moment();
   /** What the next step depends on: one object for all ticks. */
@@ -124,6 +132,9 @@ export class Guard {
     paused: false,
   };
 
+  /** `run`, as the event loop takes it. */
+  private readonly again = (): void => this.run();
+
   constructor(
     private readonly policy: GuardPolicy,
     private readonly parts: GuardParts,
@@ -131,18 +142,18 @@ export class Guard {
 
   /** Runs ticks for ever; returns to the event loop between two chains of them. */
   run(): void {
-    const startedMs = monotonicMs();
-    let interrupted = false;
-    do {
-      interrupted = this.tick();
-    } while (!interrupted && !this.parts.hooks.starting && monotonicMs() - startedMs < TURN_MS);
-    setImmediate(() => this.run());
+    this.now.update();
+    this.turnAtMs = this.now.ms + TURN_MS;
+    // Nothing but the tick in this loop: it is entered once, and so never compiled.
+    while (!this.tick());
+    setImmediate(this.again);
   }
 
-  /** One tick. Returns whether a signal cut the wait short. */
+  /** One tick. Returns whether Node's event loop is to have a turn. */
   tick(): boolean {
     const { pollSet, hooks, sampler, cadence, shortlist } = this.parts;
     const interrupted = pollSet.wait(this.waitMs) === -EINTR;
+    const loopIsReady = this.noteLoop();
     this.now.update();
     this.servicePressure();
     hooks.service(this.now);
@@ -154,7 +165,19 @@ export class Guard {
     if (this.phase === 'watching' && level === LEVEL_NONE && failure === null) this.report();
     shortlist?.advance(cadence, this.now);
     this.waitMs = failure === null ? this.nextWaitMs() : RETRY_MS;
-    return interrupted;
+    return interrupted || loopIsReady || hooks.starting || (this.parts.loopSlot === -1 && this.now.ms >= this.turnAtMs);
+  }
+
+  /** Whether Node's event loop has something to do. */
+  private noteLoop(): boolean {
+    const { pollSet, loopSlot } = this.parts;
+    const ready = loopSlot >= 0 && pollSet.revents(loopSlot) !== 0;
+    this.turnsInARow = ready ? this.turnsInARow + 1 : 0;
+    if (this.turnsInARow > TURNS_IN_A_ROW_MAX) {
+      pollSet.clear(loopSlot);
+      this.parts.loopSlot = -1;
+    }
+    return ready;
   }
 
   /** Being woken is all that pressure does; a trigger that is lost would wake the guard without end. */

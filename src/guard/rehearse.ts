@@ -6,7 +6,10 @@
  *   kills       of children of its own (sleep), by the guard's own class, log lines and hooks included: the lines
  *               go nowhere, and the hooks are `true`, because the admin's would tell of kills that are none.
  *               The selection may choose nobody but the child
- *   ticks       nothing is low, one after the other without a wait
+ *   cadence     through all that memory can do: a number that turns out to have a fraction, or to be negative, for the
+ *               first time makes V8 throw compiled code away
+ *   ticks       of the very guard that is being started, one after the other without a wait: what the compiler makes of
+ *               another one's ticks it would have to throw away, and make anew at one tick a second
  *
  * All of it is bounded in time, and none of it is needed: on a machine without sleep the guard starts all the same.
  */
@@ -20,6 +23,7 @@ import { reap, SpawnSlot, STILL_RUNNING } from '../../native-shims/spawn.js';
 import { HOOK_POLL_SLOTS, Hooks } from '../act/hooks.js';
 import { Target } from '../act/target.js';
 import { Cadence } from '../decide/cadence.js';
+import { emptyMeminfo, type Meminfo } from '../kernel/meminfo.js';
 import { Log } from '../report/log.js';
 import type { MemorySampler } from '../sample/memory-sampler.js';
 import type { PidFiles } from '../sample/pid-files.js';
@@ -36,15 +40,19 @@ const SELECTION_MS_MAX = 500;
 
 const KILL_MS_MAX = 500;
 const CHILD_START_MS_MAX = 200;
+const TICKS_AFTER_KILL = 3;
 
 /** As many as it takes until ticks make no garbage any more (bench:gate). */
 const TICKS = 3000;
 const TICKS_MS_MAX = 300;
 
+/** As many as it takes until `observe` is compiled. */
+const CADENCE_SAMPLES = 1000;
+
 /** Waits over which the CPU time of a tick is measured. */
 const MEASURED_TICKS = 20;
 
-/** Never low; at the SIGTERM limit; at the SIGKILL limit: whatever memory does. */
+/** Never low; at the SIGTERM limit; at the SIGKILL limit: whatever memory does. The first is for bench:gate. */
 export const NEVER: Limits = { memTermPercent: -1, memKillPercent: -1, swapTermPercent: -1, swapKillPercent: -1 };
 const ALWAYS_TERM: Limits = { ...NEVER, memTermPercent: 100, swapTermPercent: 100 };
 const ALWAYS_KILL: Limits = { memTermPercent: 100, memKillPercent: 100, swapTermPercent: 100, swapKillPercent: 100 };
@@ -77,14 +85,32 @@ export function rehearseKills(parts: RehearsalParts): number {
   return killChild(parts, program, ALWAYS_TERM) + killChild(parts, program, ALWAYS_KILL);
 }
 
-/** Runs ticks that find nothing to do. Returns how many. */
-export function rehearseTicks(parts: RehearsalParts): number {
-  const stage = new Stage(parts, NEVER, 0);
+/** Runs ticks of the guard that waits on `pollSet`, whose slot `readySlot` is free. Returns how many. */
+export function rehearseTicks(guard: Guard, pollSet: PollSet, readySlot: number): number {
+  const alwaysReady = open(cString('/dev/null'), O_RDONLY);
+  pollSet.watch(readySlot, alwaysReady, POLLIN);
   const untilMs = monotonicMs() + TICKS_MS_MAX;
   let ticks = 0;
-  for (; ticks < TICKS && monotonicMs() < untilMs; ticks++) stage.guard.tick();
-  stage.close();
+  for (; ticks < TICKS && monotonicMs() < untilMs; ticks++) guard.tick();
+  pollSet.clear(readySlot);
+  if (alwaysReady >= 0) close(alwaysReady);
   return ticks;
+}
+
+/** Shows a cadence memory that falls to nothing, fast and slowly, and comes back. */
+export function rehearseCadence(memory: Meminfo): void {
+  const cadence = new Cadence(0);
+  // The same kind of object, to V8, as the real one: made in the same place.
+  const seen = Object.assign(emptyMeminfo(), memory);
+  const limits: Limits = { memTermPercent: 5.5, memKillPercent: 3, swapTermPercent: 100, swapKillPercent: 7.5 };
+  const now = new Moment();
+  for (let sample = 0; sample < CADENCE_SAMPLES; sample++) {
+    const left = 1 - (sample % 100) / 100;
+    seen.memAvailableKib = Math.floor(memory.memAvailableKib * left);
+    seen.swapFreeKib = Math.floor(memory.swapFreeKib * left);
+    now.ms += (sample % 7) * 10.25;
+    cadence.observe(seen, limits, sample % 3 === 0, now);
+  }
 }
 
 /** CPU time of a tick that sleeps before, ms: waking up is most of it. */
@@ -127,10 +153,11 @@ export class Stage {
       pollSet,
       pressure: null,
       pressureSlot: READY_POLL_SLOT,
+      loopSlot: -1,
       kernelOom: null,
       setAside,
     };
-    this.guard = new Guard({ limits, dryrun: false, killGroup: false, reportIntervalMs: 0 }, this.parts);
+    this.guard = new Guard({ limits, dryrun: false, killGroup: false, reportIntervalMs: 1 }, this.parts);
   }
 
   close(): void {
@@ -149,6 +176,8 @@ function killChild(parts: RehearsalParts, program: string, limits: Limits): numb
   const { hooks, pollSet } = stage.parts;
   const untilMs = monotonicMs() + KILL_MS_MAX;
   while (guard.ended === 0 && monotonicMs() < untilMs) guard.tick();
+  // Nobody is left to kill, which is a path of its own.
+  for (let tick = 0; tick < TICKS_AFTER_KILL; tick++) guard.tick();
   const now = new Moment();
   for (now.update(); hooks.busy && now.ms < untilMs; now.update()) {
     pollSet.wait(0);

@@ -7,8 +7,9 @@ import { accessSync, constants, readFileSync, writeFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { monotonicMs } from '../../native-shims/clock.js';
 import { strerror } from '../../native-shims/errno.js';
+import { eventLoopFd } from '../../native-shims/event-loop.js';
 import { kill } from '../../native-shims/pidfd.js';
-import { PollSet } from '../../native-shims/poll.js';
+import { POLLIN, PollSet } from '../../native-shims/poll.js';
 import { clearAmbientCapabilities, setNiceness, setProcessName } from '../../native-shims/priority.js';
 import { HOOK_POLL_SLOTS, Hooks } from '../act/hooks.js';
 import { KernelOomKiller } from '../act/kernel-oom.js';
@@ -28,13 +29,15 @@ import { emptyVictim } from '../shared/victim.js';
 import { Guard } from './guard.js';
 import { compilePatterns, selfPidIn } from './machine.js';
 import { ProcessList } from './process-list.js';
-import { measureTick, rehearseKills, rehearseSelection, rehearseTicks } from './rehearse.js';
+import { measureTick, rehearseCadence, rehearseKills, rehearseSelection, rehearseTicks } from './rehearse.js';
+import { seal } from './seal.js';
 import { Selector } from './selector.js';
 import { Shortlist, scoreFactorOf } from './shortlist.js';
 
 const TARGET_POLL_SLOT = 0;
 const PRESSURE_POLL_SLOT = 1;
-const HOOKS_POLL_SLOT = 2;
+const LOOP_POLL_SLOT = 2;
+const HOOKS_POLL_SLOT = 3;
 
 /** The kernel may deliver the guard's signal to itself through another thread: this long it waits for the end. */
 const SIGNAL_ARRIVES_MS = 200;
@@ -80,7 +83,7 @@ export function startGuard(options: GuardOptions, files: PidFiles, sampler: Memo
   warnOfHiddenProcesses(log, options.procfs);
   trySelection(log, selector);
   if (selfPid === process.pid) rehearseKills({ files, sampler, selfPid });
-  rehearseTicks({ files, sampler, selfPid });
+  rehearseCadence(sampler.memory);
 
   const guard = new Guard(options, {
     log,
@@ -93,13 +96,20 @@ export function startGuard(options: GuardOptions, files: PidFiles, sampler: Memo
     pollSet,
     pressure,
     pressureSlot: PRESSURE_POLL_SLOT,
+    loopSlot: watchEventLoop(pollSet),
     kernelOom: options.kernelOom ? openKernelOom(log, options.procfs) : null,
     setAside,
   });
   endOnSignal('SIGTERM', 'SIGINT');
   // Node would answer it by opening a debugger's port: the guard listens to nobody.
   process.on('SIGUSR1', () => undefined);
-  guard.run();
+  // A turn of the event loop lets go of the children of the rehearsal.
+  setImmediate(() => {
+    seal();
+    rehearseSelection(selector);
+    rehearseTicks(guard, pollSet, TARGET_POLL_SLOT);
+    guard.run();
+  });
 }
 
 /** What knows the victim in advance; null where it is of no use, or the kernel does not say what it takes. */
@@ -119,6 +129,14 @@ function openShortlist(
   if (typeof clock === 'number' || typeof directory === 'number') return null;
   const walk = new PidWalk(directory.directoryFd);
   return new Shortlist(scan, walk, clock, options.selection, sampler.memory, scoreFactorOf(release()));
+}
+
+/** Has the guard notice when Node's event loop has something to do. Returns the slot, or -1. */
+function watchEventLoop(pollSet: PollSet): number {
+  const fd = eventLoopFd();
+  if (fd < 0) return -1;
+  pollSet.watch(LOOP_POLL_SLOT, fd, POLLIN);
+  return LOOP_POLL_SLOT;
 }
 
 /** Has memory pressure wake the guard, where the kernel can; says so, except where earlyoom's lines are the contract. */

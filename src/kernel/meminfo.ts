@@ -38,7 +38,7 @@ export const MEMINFO_OK = 0;
  */
 export function parseMeminfo(bytes: Uint8Array, length: number, out: Meminfo): number {
   cursor.reset(bytes, length);
-  values.fill(-1);
+  for (let key = 0; key < values.length; key++) values[key] = -1;
   let found = 0;
   do {
     for (let key = 0; key < KEYS.length; key++) {

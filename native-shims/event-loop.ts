@@ -1,0 +1,16 @@
+/*
+ * Node's own event loop as something that can be polled: libuv waits on one epoll fd, which is readable while there is
+ * anything for it to do (a signal's handler to run, a result of another thread to deliver). So the guard's
+ * one poll(2) can wait for that too, and give the loop a turn when it needs one instead of once in a while.
+ */
+import { addressOfResult, declareRaw } from './libc.js';
+
+/** The fd, or -1 if this Node does not export what it takes. */
+export function eventLoopFd(): number {
+  try {
+    const defaultLoop = addressOfResult('uv_default_loop()');
+    return declareRaw('int uv_backend_fd(void *loop)')(defaultLoop);
+  } catch {
+    return -1;
+  }
+}
