@@ -3,14 +3,11 @@
  * anything for it to do (a signal's handler to run, a result of another thread to deliver). So the guard's
  * one poll(2) can wait for that too, and give the loop a turn when it needs one instead of once in a while.
  */
-import { addressOfResult, declareRaw } from './libc.js';
+import { declareOptional } from './libc.js';
 
 /** The fd, or -1 if this Node does not export what it takes. */
 export function eventLoopFd(): number {
-  try {
-    const defaultLoop = addressOfResult('uv_default_loop()');
-    return declareRaw('int uv_backend_fd(void *loop)')(defaultLoop);
-  } catch {
-    return -1;
-  }
+  const defaultLoop = declareOptional('uintptr_t uv_default_loop()');
+  const backendFd = declareOptional('int uv_backend_fd(uintptr_t loop)');
+  return defaultLoop === null || backendFd === null ? -1 : backendFd(defaultLoop());
 }

@@ -21,6 +21,21 @@ const libc = koffi.load(null);
   for (const [fd, flags] of inheritedFlags) fcntl(fd, F_SETFL, flags);
 }
 
+/** As `declareRaw`, for what not every libc or Node has: null where it is not there. */
+export function declareOptional(prototype: string): NativeFunction | null {
+  try {
+    return declareRaw(prototype);
+  } catch {
+    return null;
+  }
+}
+
+{
+  // glibc gives each thread an arena of its own, which keeps what V8's compiler threads have freed: 2 MiB (measured).
+  const M_ARENA_MAX = -8;
+  declareOptional('int mallopt(int parameter, int value)')?.(M_ARENA_MAX, 1);
+}
+
 /** A C function seen from JavaScript: numbers and Buffers in, a number out. */
 export type NativeFunction = (...args: Argument[]) => number;
 type Argument = number | bigint | Uint8Array | null;
@@ -52,14 +67,6 @@ function arityOf(prototype: string): number {
 /** Declares a libc function whose result means what it says (an errno, a pointer, nothing). */
 export function declareRaw(prototype: string): NativeFunction {
   return libc.func(prototype) as unknown as NativeFunction;
-}
-
-/**
- * What a function without parameters returns, as the pointer that it is: `addressOfResult('uv_default_loop()')`.
- * @throws if there is no such function
- */
-export function addressOfResult(prototype: string): bigint {
-  return (libc.func(`uintptr_t ${prototype}`) as unknown as () => bigint)();
 }
 
 /** A libc function that runs on another thread; `done` gets its result at the event loop's next turn. */

@@ -11,7 +11,15 @@ import { Moment, monotonicMs } from '../../native-shims/clock.js';
 import { O_RDONLY, open } from '../../native-shims/files.js';
 import { cString } from '../../native-shims/libc.js';
 import { openMeminfo, openProcfs } from '../../src/guard/machine.js';
-import { NEVER, rehearseCadence, rehearseSelection, rehearseTicks, Stage } from '../../src/guard/rehearse.js';
+import {
+  CHECK_MS_MAX,
+  COMPILE_MS_MAX,
+  NEVER,
+  rehearseCadence,
+  rehearseSelection,
+  rehearseTicks,
+  Stage,
+} from '../../src/guard/rehearse.js';
 import { seal } from '../../src/guard/seal.js';
 import { Shortlist } from '../../src/guard/shortlist.js';
 import { saySending } from '../../src/report/messages.js';
@@ -21,7 +29,7 @@ import { PidWalk } from '../../src/sample/pid-walk.js';
 import { emptyVictim } from '../../src/shared/victim.js';
 
 /** Free as long as nobody is killed. */
-const TARGET_POLL_SLOT = 0;
+const FREE_POLL_SLOT = 0;
 
 const [work = '', times = '0'] = process.argv.slice(2);
 
@@ -46,6 +54,8 @@ const sweep = (): void => {
 /** What escapes here can't be optimised away. */
 const kept: unknown[] = [null];
 const buffers: Buffer[] = [];
+const devNull = cString('/dev/null');
+let leakedTicks = 0;
 
 const WORK: Record<string, () => void> = {
   tick: () => void stage.guard.tick(),
@@ -66,8 +76,8 @@ const WORK: Record<string, () => void> = {
   },
   'tick that leaks an fd': () => {
     stage.guard.tick();
-    if (buffers.length < 100) buffers.push(cString('/dev/null'));
-    else if (kept.length < 20) kept.push(open(buffers[0] as Buffer, O_RDONLY));
+    leakedTicks++;
+    if (leakedTicks % 1000 === 0) open(devNull, O_RDONLY);
   },
   'tick that leaks memory': () => {
     stage.guard.tick();
@@ -79,11 +89,19 @@ const run = WORK[work];
 if (run === undefined) throw new Error(`no such work: ${work} (valid: ${Object.keys(WORK).join(', ')})`);
 
 rehearseCadence(sampler.memory);
-seal();
-rehearseSelection(selector);
-rehearseTicks(stage.guard, stage.parts.pollSet, TARGET_POLL_SLOT);
-for (let i = 0; i < 20; i++) run();
-// What the rehearsal has left is not the work's. Only the young: a full collection would throw compiled code away.
+seal(
+  () => {
+    rehearseSelection(selector);
+    rehearseTicks(stage.guard, stage.parts.pollSet, FREE_POLL_SLOT, COMPILE_MS_MAX);
+    for (let i = 0; i < 300; i++) run();
+  },
+  () => {
+    run();
+    return rehearseTicks(stage.guard, stage.parts.pollSet, FREE_POLL_SLOT, CHECK_MS_MAX);
+  },
+);
+for (let i = Number(times) / 20; i > 0; i--) run();
+// What that and the rehearsal have left is not the work's. Only the young: a full collection would throw compiled code away.
 (globalThis.gc as unknown as (options: object) => void)({ type: 'minor' });
 
 let collections = 0;

@@ -14,6 +14,7 @@
  * All of it is bounded in time, and none of it is needed: on a machine without sleep the guard starts all the same.
  */
 import { existsSync } from 'node:fs';
+import { getHeapSpaceStatistics } from 'node:v8';
 import { Moment, monotonicMs, threadCpuMs } from '../../native-shims/clock.js';
 import { close, O_RDONLY, open } from '../../native-shims/files.js';
 import { cString } from '../../native-shims/libc.js';
@@ -28,6 +29,7 @@ import { Log } from '../report/log.js';
 import type { MemorySampler } from '../sample/memory-sampler.js';
 import type { PidFiles } from '../sample/pid-files.js';
 import { ProcessScan } from '../sample/process-scan.js';
+import { CandidateTable } from '../shared/candidates.js';
 import type { Limits } from '../shared/limits.js';
 import { Guard, type GuardParts } from './guard.js';
 import { ProcessList } from './process-list.js';
@@ -42,12 +44,23 @@ const KILL_MS_MAX = 500;
 const CHILD_START_MS_MAX = 200;
 const TICKS_AFTER_KILL = 3;
 
-/** As many as it takes until ticks make no garbage any more (bench:gate). */
-const TICKS = 3000;
-const TICKS_MS_MAX = 300;
+/**
+ * Ticks are rehearsed until some batches in a row have made no garbage: then all that they call is compiled. Between two
+ * batches time passes, because what a tick does now and then (measure a rate, report) has to have been seen too. 10
+ * to 15 batches here; bounded in time for slow machines.
+ */
+const TICKS_PER_BATCH = 500;
+const CLEAN_BATCHES = 4;
+const BETWEEN_BATCHES_MS = 25;
+const GARBAGE_BYTES_MAX = 2048;
+export const COMPILE_MS_MAX = 700;
+export const CHECK_MS_MAX = 200;
 
 /** As many as it takes until `observe` is compiled. */
 const CADENCE_SAMPLES = 1000;
+
+/** With fractions. */
+const SOME_LIMITS: Limits = { memTermPercent: 5.5, memKillPercent: 3, swapTermPercent: 100, swapKillPercent: 7.5 };
 
 /** Waits over which the CPU time of a tick is measured. */
 const MEASURED_TICKS = 20;
@@ -56,6 +69,9 @@ const MEASURED_TICKS = 20;
 export const NEVER: Limits = { memTermPercent: -1, memKillPercent: -1, swapTermPercent: -1, swapKillPercent: -1 };
 const ALWAYS_TERM: Limits = { ...NEVER, memTermPercent: 100, swapTermPercent: 100 };
 const ALWAYS_KILL: Limits = { memTermPercent: 100, memKillPercent: 100, swapTermPercent: 100, swapKillPercent: 100 };
+
+/** Few: memory that is touched once stays. */
+const STAGE_ROWS = 256;
 
 const TARGET_POLL_SLOT = 0;
 const READY_POLL_SLOT = 1;
@@ -85,16 +101,36 @@ export function rehearseKills(parts: RehearsalParts): number {
   return killChild(parts, program, ALWAYS_TERM) + killChild(parts, program, ALWAYS_KILL);
 }
 
-/** Runs ticks of the guard that waits on `pollSet`, whose slot `readySlot` is free. Returns how many. */
-export function rehearseTicks(guard: Guard, pollSet: PollSet, readySlot: number): number {
+/**
+ * Runs ticks of the guard that waits on `pollSet`, whose slot `readySlot` is free, until they make no garbage, or for
+ * `msMax`. Returns whether they make none.
+ */
+export function rehearseTicks(guard: Guard, pollSet: PollSet, readySlot: number, msMax: number): boolean {
   const alwaysReady = open(cString('/dev/null'), O_RDONLY);
   pollSet.watch(readySlot, alwaysReady, POLLIN);
-  const untilMs = monotonicMs() + TICKS_MS_MAX;
-  let ticks = 0;
-  for (; ticks < TICKS && monotonicMs() < untilMs; ticks++) guard.tick();
+  const untilMs = monotonicMs() + msMax;
+  let clean = 0;
+  const pause = new PollSet(1);
+  while (clean < CLEAN_BATCHES && monotonicMs() < untilMs) {
+    pause.wait(BETWEEN_BATCHES_MS);
+    const before = youngBytes();
+    let turnIsDue = false;
+    for (let tick = 0; tick < TICKS_PER_BATCH && !turnIsDue; tick++) turnIsDue = guard.tick();
+    // A signal to end, perhaps.
+    if (turnIsDue) break;
+    const garbage = youngBytes() - before;
+    // Less than nothing: it was collected in between.
+    clean = garbage >= 0 && garbage < GARBAGE_BYTES_MAX ? clean + 1 : 0;
+  }
   pollSet.clear(readySlot);
   if (alwaysReady >= 0) close(alwaysReady);
-  return ticks;
+  return clean === CLEAN_BATCHES;
+}
+
+/** Bytes in use in V8's young generation. */
+function youngBytes(): number {
+  const young = getHeapSpaceStatistics().find((space) => space.space_name === 'new_space');
+  return young?.space_used_size ?? 0;
 }
 
 /** Shows a cadence memory that falls to nothing, fast and slowly, and comes back. */
@@ -102,14 +138,13 @@ export function rehearseCadence(memory: Meminfo): void {
   const cadence = new Cadence(0);
   // The same kind of object, to V8, as the real one: made in the same place.
   const seen = Object.assign(emptyMeminfo(), memory);
-  const limits: Limits = { memTermPercent: 5.5, memKillPercent: 3, swapTermPercent: 100, swapKillPercent: 7.5 };
   const now = new Moment();
   for (let sample = 0; sample < CADENCE_SAMPLES; sample++) {
     const left = 1 - (sample % 100) / 100;
     seen.memAvailableKib = Math.floor(memory.memAvailableKib * left);
     seen.swapFreeKib = Math.floor(memory.swapFreeKib * left);
     now.ms += (sample % 7) * 10.25;
-    cadence.observe(seen, limits, sample % 3 === 0, now);
+    cadence.observe(seen, SOME_LIMITS, sample % 3 === 0, now);
   }
 }
 
@@ -146,7 +181,7 @@ export class Stage {
       sampler,
       scan,
       cadence: new Cadence(0),
-      selector: new Selector(files, scan, selection, setAside, null),
+      selector: new Selector(files, scan, selection, setAside, null, new CandidateTable(STAGE_ROWS)),
       shortlist: null,
       target: new Target(scan, pollSet, TARGET_POLL_SLOT),
       hooks,

@@ -25,11 +25,12 @@ import type { Shortlist } from './shortlist.js';
 const FIRST_GUESSES = 8;
 
 export class Selector {
-  readonly table = new CandidateTable();
+  readonly table: CandidateTable;
 
   /**
    * @param setAside   processes that are passed over: they did not die when they should have
    * @param shortlist  null where the whole table is needed anyway, or the ranking is not by oom_score
+   * @param table      where the candidates are put
    */
   constructor(
     private readonly files: PidFiles,
@@ -37,7 +38,10 @@ export class Selector {
     private readonly policy: SelectionPolicy,
     private readonly setAside: ProcessList,
     private readonly shortlist: Shortlist | null,
-  ) {}
+    table = new CandidateTable(),
+  ) {
+    this.table = table;
+  }
 
   /** Fills the table with every fact of every process. Returns 0 or -errno. */
   scanAll(): number {

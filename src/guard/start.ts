@@ -27,17 +27,27 @@ import { EXIT_OTHER, FatalError } from '../shared/exit.js';
 import type { GuardOptions, PatternTexts, Persona } from '../shared/options.js';
 import { emptyVictim } from '../shared/victim.js';
 import { Guard } from './guard.js';
+import { type LockResult, lockProblem } from './lock.js';
 import { compilePatterns, selfPidIn } from './machine.js';
 import { ProcessList } from './process-list.js';
-import { measureTick, rehearseCadence, rehearseKills, rehearseSelection, rehearseTicks } from './rehearse.js';
-import { seal } from './seal.js';
+import {
+  CHECK_MS_MAX,
+  COMPILE_MS_MAX,
+  measureTick,
+  rehearseCadence,
+  rehearseKills,
+  rehearseSelection,
+  rehearseTicks,
+} from './rehearse.js';
+import { seal, tuneEngine } from './seal.js';
 import { Selector } from './selector.js';
 import { Shortlist, scoreFactorOf } from './shortlist.js';
 
 const TARGET_POLL_SLOT = 0;
 const PRESSURE_POLL_SLOT = 1;
 const LOOP_POLL_SLOT = 2;
-const HOOKS_POLL_SLOT = 3;
+const REHEARSAL_POLL_SLOT = 3;
+const HOOKS_POLL_SLOT = 4;
 
 /** The kernel may deliver the guard's signal to itself through another thread: this long it waits for the end. */
 const SIGNAL_ARRIVES_MS = 200;
@@ -45,8 +55,9 @@ const SIGNAL_ARRIVES_MS = 200;
 const NICENESS = -20;
 const OOM_SCORE_ADJ = -100;
 
-/** What is set on the process itself, before anything else: its name, and no capabilities for its children. */
+/** What is set on the process itself, before anything else: its engine, its name, and no capabilities for its children. */
 export function prepareProcess(persona: Persona): void {
+  tuneEngine();
   setProcessName(persona);
   clearAmbientCapabilities();
 }
@@ -105,9 +116,16 @@ export function startGuard(options: GuardOptions, files: PidFiles, sampler: Memo
   process.on('SIGUSR1', () => undefined);
   // A turn of the event loop lets go of the children of the rehearsal.
   setImmediate(() => {
-    seal();
-    rehearseSelection(selector);
-    rehearseTicks(guard, pollSet, TARGET_POLL_SLOT);
+    const compile = (): void => {
+      rehearseSelection(selector);
+      rehearseTicks(guard, pollSet, REHEARSAL_POLL_SLOT, COMPILE_MS_MAX);
+    };
+    const touch = (): boolean => {
+      if (selfPid === process.pid) rehearseKills({ files, sampler, selfPid });
+      selector.select();
+      return rehearseTicks(guard, pollSet, REHEARSAL_POLL_SLOT, CHECK_MS_MAX);
+    };
+    sayLockProblem(log, seal(compile, touch));
     guard.run();
   });
 }
@@ -129,6 +147,14 @@ function openShortlist(
   if (typeof clock === 'number' || typeof directory === 'number') return null;
   const walk = new PidWalk(directory.directoryFd);
   return new Shortlist(scan, walk, clock, options.selection, sampler.memory, scoreFactorOf(release()));
+}
+
+/** What can't be kept in memory. */
+function sayLockProblem(log: Log, result: LockResult): void {
+  const problem = lockProblem(result);
+  if (problem === null) return;
+  log.begin('warn').text(problem).text(' - continuing anyway');
+  log.end();
 }
 
 /** Has the guard notice when Node's event loop has something to do. Returns the slot, or -1. */

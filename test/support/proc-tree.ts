@@ -58,6 +58,9 @@ export function writeProcess(root: string, process: FakeProcess): void {
   file('comm', comm === null ? null : Buffer.concat([Buffer.from(comm), Buffer.from('\n')]));
   file('oom_score', oomScore === null ? null : `${oomScore}\n`);
   file('oom_score_adj', oomScoreAdj === null ? null : `${oomScoreAdj}\n`);
-  file('status', uid === null ? null : `Name:\tproc\nTgid:\t${process.tgid ?? pid}\nUid:\t${uid}\t${uid}\t${uid}\t${uid}\n`);
+  file(
+    'status',
+    uid === null ? null : `Name:\tproc\nTgid:\t${process.tgid ?? pid}\nUid:\t${uid}\t${uid}\t${uid}\t${uid}\n`,
+  );
   file('cmdline', process.cmdline === undefined ? `proc\0--pid\0${pid}\0` : process.cmdline);
 }

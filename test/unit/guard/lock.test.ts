@@ -13,7 +13,7 @@ const [EPERM, ENOENT, ENOMEM, ENOSYS] = [1, 2, 12, 38];
 const PROGRAM = `
   import { readFileSync } from 'node:fs';
   import { fixedBuffer } from './native-shims/libc.js';
-  import { lockMemory, lockProblem } from './src/guard/lock.js';
+  import { lockMemory, lockProblem, widen } from './src/guard/lock.js';
   import { parseMappings } from './src/kernel/maps.js';
 
   function work(): string {
@@ -21,10 +21,11 @@ const PROGRAM = `
     things.sort((a, b) => b.text.length - a.text.length || a.i - b.i);
     return JSON.stringify(things.slice(0, 100)) + new Intl.NumberFormat('en').format(1e6);
   }
-  function now() {
+  function now(withSmaps = true) {
     const status = readFileSync('/proc/self/status', 'latin1');
     const kib = (field: string) => Number(new RegExp(field + ':\\\\s+(\\\\d+) kB').exec(status)?.[1]);
-    const readOnly = parseMappings(readFileSync('/proc/self/smaps', 'latin1')).filter(
+    const mapped = withSmaps ? readFileSync('/proc/self/smaps', 'latin1') : '';
+    const readOnly = parseMappings(mapped).filter(
       ({ name, writable }) => name.startsWith('/') && !writable,
     );
     return {
@@ -34,13 +35,21 @@ const PROGRAM = `
     };
   }
 
+  const mappings = () => readFileSync('/proc/self/maps', 'latin1').split('\\n').length;
+  const narrow = process.env['NARROW'] === '1';
+
   const buffers = [fixedBuffer(100), fixedBuffer(300_000)];
   buffers[1].fill(7);
   const [before, worked] = [now(), work()];
-  const result = lockMemory(buffers);
-  const dropped = now();
+  const result = lockMemory(buffers, narrow);
+  const narrowedTo = narrow ? mappings() : 0;
+  const dropped = now(!narrow);
   const same = work() === worked && buffers[1].every((byte) => byte === 7);
-  console.log(JSON.stringify({ before, dropped, after: now(), result, problem: lockProblem(result), same }));
+  widen(result);
+  const widenedTo = mappings();
+  const problem = lockProblem(result);
+  result.narrowed = result.narrowed.length;
+  console.log(JSON.stringify({ before, dropped, after: now(), result, problem, same, narrowedTo, widenedTo }));
 `;
 
 interface Told {
@@ -50,10 +59,14 @@ interface Told {
   result: LockResult;
   problem: string | null;
   same: boolean;
+  /** Lines of /proc/self/maps. */
+  narrowedTo: number;
+  widenedTo: number;
 }
 
-async function tell(starter: string[] = []): Promise<Told> {
-  const outcome = await runBundled(bundled(PROGRAM), [], starter, { timeoutMs: 30_000 });
+async function tell(starter: string[] = [], narrow = false): Promise<Told> {
+  const env = { ...process.env, NARROW: narrow ? '1' : '0' };
+  const outcome = await runBundled(bundled(PROGRAM), [], starter, { env, timeoutMs: 30_000 });
   expect([outcome.code, outcome.signal, outcome.stderr]).toEqual([0, null, '']);
   return JSON.parse(outcome.stdout) as Told;
 }
@@ -85,6 +98,17 @@ describeIf(mayLock, 'needs CAP_IPC_LOCK', 'lockMemory', () => {
     expect(Math.abs(kernelCounts - result.lockedBytes)).toBeLessThan(MIB);
     // Nothing is locked that was mapped later, and nothing is unlocked.
     expect(told.after.lockedKib).toBe(told.dropped.lockedKib);
+  });
+
+  it('narrowed brings in less for the same work, and widen leaves as many mappings as before', async () => {
+    const [wide, narrow] = [await tell(), await tell([], true)];
+    expectDropped(narrow);
+    expect(narrow.result).toMatchObject({ refusedBytes: 0, errno: 0 });
+    expect(narrow.after.fileKib).toBeLessThan(wide.after.fileKib - 2000);
+    expect(narrow.narrowedTo).toBeGreaterThan(5000);
+    // The heap's mappings vary a little.
+    expect(Math.abs(narrow.widenedTo - wide.widenedTo)).toBeLessThan(40);
+    expect(Math.abs(narrow.after.lockedKib - wide.after.lockedKib)).toBeLessThan(1024);
   });
 });
 
@@ -131,6 +155,7 @@ describe('lockProblem', () => {
     refusedBytes: errno === 0 ? 0 : 90 * MIB,
     errno,
     limitBytes: limitMib * MIB,
+    narrowed: [],
   });
 
   it('is nothing if all is locked', () => {

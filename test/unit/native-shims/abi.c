@@ -6,7 +6,9 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stddef.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -74,6 +76,19 @@ IS(CLOCK_MONOTONIC, 1);
 IS(CLOCK_THREAD_CPUTIME_ID, 3);
 IS(sizeof(struct timespec), 16);
 IS(offsetof(struct timespec, tv_nsec), 8);
+
+/* memory.ts */
+#ifdef __aarch64__
+IS(SYS_mlock2, 284);
+#else
+IS(SYS_mlock2, 325);
+#endif
+IS(MLOCK_ONFAULT, 1);
+IS(MADV_DONTNEED, 4);
+IS(MADV_DONTDUMP, 16);
+IS(MADV_DODUMP, 17);
+IS(RLIMIT_MEMLOCK, 8);
+IS(sizeof(struct rlimit), 16);
 
 /* The control: one that does not hold. */
 #ifdef CONTROL

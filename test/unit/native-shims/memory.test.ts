@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { addressOf, declare, fixedBuffer } from '../../../native-shims/libc.js';
-import { dropPages, lockBuffer, lockOnFault, memlockLimit } from '../../../native-shims/memory.js';
+import { dropPages, lockBuffer, lockOnFault, memlockLimit, setDumped } from '../../../native-shims/memory.js';
 import { pageSize } from '../../../native-shims/priority.js';
 
 const [ENOMEM, EINVAL] = [12, 22];
@@ -43,6 +43,26 @@ describe('dropPages', () => {
     // Page 0 is never mapped (vm.mmap_min_addr).
     expect(dropPages(0, PAGE)).toBe(-ENOMEM);
   });
+});
+
+it('setDumped splits a mapping where it differs, joins it where it is the same again, and touches no byte', () => {
+  const { bytes, address } = pages();
+  bytes.fill(7);
+  const startsAt = (start: number): boolean =>
+    readFileSync('/proc/self/maps', 'latin1').includes(`${start.toString(16).padStart(8, '0')}-`);
+  expect([setDumped(address + PAGE, PAGE, false), startsAt(address + PAGE), startsAt(address + 2 * PAGE)]).toEqual([
+    0,
+    true,
+    true,
+  ]);
+  expect([setDumped(address, PAGES * PAGE, true), startsAt(address + PAGE), startsAt(address + 2 * PAGE)]).toEqual([
+    0,
+    false,
+    false,
+  ]);
+  expect(bytes.every((byte) => byte === 7)).toBe(true);
+  expect(setDumped(0, PAGE, false)).toBe(-ENOMEM);
+  expect(setDumped(address + 1, PAGE, false)).toBe(-EINVAL);
 });
 
 describe('lockOnFault and lockBuffer', () => {
