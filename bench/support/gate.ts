@@ -19,6 +19,7 @@ import {
   rehearseSelection,
   rehearseTicks,
   Stage,
+  Watch,
 } from '../../src/guard/rehearse.js';
 import { seal } from '../../src/guard/seal.js';
 import { Shortlist } from '../../src/guard/shortlist.js';
@@ -39,6 +40,7 @@ const parts = { files, sampler, selfPid: process.pid };
 const stage = new Stage(parts, NEVER, 0);
 const { selector, scan, log } = stage.parts;
 const victim = emptyVictim();
+const watch = new Watch(stage.guard, stage.parts.pollSet, FREE_POLL_SLOT);
 
 const clock = AllocationClock.open('/proc') as AllocationClock;
 const walk = new PidWalk((files.reopen() as PidFiles).directoryFd);
@@ -91,14 +93,15 @@ if (run === undefined) throw new Error(`no such work: ${work} (valid: ${Object.k
 rehearseCadence(sampler.memory);
 seal(
   () => {
-    rehearseSelection(selector);
-    rehearseTicks(stage.guard, stage.parts.pollSet, FREE_POLL_SLOT, COMPILE_MS_MAX);
+    rehearseSelection(selector, watch);
+    rehearseTicks(watch, COMPILE_MS_MAX);
     for (let i = 0; i < 300; i++) run();
   },
   () => {
     run();
-    return rehearseTicks(stage.guard, stage.parts.pollSet, FREE_POLL_SLOT, CHECK_MS_MAX);
+    return rehearseTicks(watch, CHECK_MS_MAX);
   },
+  () => watch.look(),
 );
 for (let i = Number(times) / 20; i > 0; i--) run();
 // What that and the rehearsal have left is not the work's. Only the young: a full collection would throw compiled code away.

@@ -149,6 +149,11 @@ export class Guard {
     setImmediate(this.again);
   }
 
+  /** Whether a kill is under way. */
+  get busy(): boolean {
+    return this.phase !== 'watching';
+  }
+
   /** One tick. Returns whether Node's event loop is to have a turn. */
   tick(): boolean {
     const { pollSet, hooks, sampler, cadence, shortlist } = this.parts;

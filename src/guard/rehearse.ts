@@ -77,13 +77,51 @@ const TARGET_POLL_SLOT = 0;
 const READY_POLL_SLOT = 1;
 const HOOKS_POLL_SLOT = 2;
 
+/**
+ * Start-up takes half a second, and ten times as long on a slow machine, and the guard may have been started when it
+ * is needed most. So it keeps watch meanwhile: a look at memory after each step, without a wait, and if it has to kill, the
+ * rehearsal waits for that.
+ */
+export class Watch {
+  private readonly alwaysReady = open(cString('/dev/null'), O_RDONLY);
+
+  /** @param readySlot  a slot of the guard's `pollSet` that is free */
+  constructor(
+    readonly guard: Guard,
+    private readonly pollSet: PollSet,
+    private readonly readySlot: number,
+  ) {}
+
+  /** Looks once, and stays as long as a kill takes. */
+  look(): void {
+    this.pollSet.watch(this.readySlot, this.alwaysReady, POLLIN);
+    this.guard.tick();
+    this.pollSet.clear(this.readySlot);
+    while (this.guard.busy) this.guard.tick();
+  }
+
+  /** Looks so often, or until Node's event loop is to have a turn. Returns whether it came to the end. */
+  lookAgain(times: number): boolean {
+    this.pollSet.watch(this.readySlot, this.alwaysReady, POLLIN);
+    let turnIsDue = false;
+    for (let tick = 0; tick < times && !turnIsDue; tick++) turnIsDue = this.guard.tick();
+    this.pollSet.clear(this.readySlot);
+    return !turnIsDue;
+  }
+
+  close(): void {
+    if (this.alwaysReady >= 0) close(this.alwaysReady);
+  }
+}
+
 /** Runs the selection until V8 has compiled it. */
-export function rehearseSelection(selector: Selector): void {
+export function rehearseSelection(selector: Selector, watch: Watch): void {
   const untilMs = monotonicMs() + SELECTION_MS_MAX;
   let rows = 0;
   for (let scan = 0; (scan < SELECTIONS || rows < SELECTION_ROWS) && monotonicMs() < untilMs; scan++) {
     selector.select();
     rows += selector.table.count;
+    watch.look();
   }
 }
 
@@ -95,35 +133,30 @@ export interface RehearsalParts {
 }
 
 /** Ends one child with SIGTERM and one with SIGKILL. Returns how many it has ended so. */
-export function rehearseKills(parts: RehearsalParts): number {
+export function rehearseKills(parts: RehearsalParts, watch: Watch): number {
   const program = usable('sleep');
   if (program === null) return 0;
-  return killChild(parts, program, ALWAYS_TERM) + killChild(parts, program, ALWAYS_KILL);
+  const byTerm = killChild(parts, program, ALWAYS_TERM);
+  watch.look();
+  const byKill = killChild(parts, program, ALWAYS_KILL);
+  watch.look();
+  return byTerm + byKill;
 }
 
-/**
- * Runs ticks of the guard that waits on `pollSet`, whose slot `readySlot` is free, until they make no garbage, or for
- * `msMax`. Returns whether they make none.
- */
-export function rehearseTicks(guard: Guard, pollSet: PollSet, readySlot: number, msMax: number): boolean {
-  const alwaysReady = open(cString('/dev/null'), O_RDONLY);
-  pollSet.watch(readySlot, alwaysReady, POLLIN);
+/** Runs ticks of the guard until they make no garbage, or for `msMax`. Returns whether they make none. */
+export function rehearseTicks(watch: Watch, msMax: number): boolean {
   const untilMs = monotonicMs() + msMax;
   let clean = 0;
   const pause = new PollSet(1);
   while (clean < CLEAN_BATCHES && monotonicMs() < untilMs) {
     pause.wait(BETWEEN_BATCHES_MS);
     const before = youngBytes();
-    let turnIsDue = false;
-    for (let tick = 0; tick < TICKS_PER_BATCH && !turnIsDue; tick++) turnIsDue = guard.tick();
     // A signal to end, perhaps.
-    if (turnIsDue) break;
+    if (!watch.lookAgain(TICKS_PER_BATCH)) break;
     const garbage = youngBytes() - before;
     // Less than nothing: it was collected in between.
     clean = garbage >= 0 && garbage < GARBAGE_BYTES_MAX ? clean + 1 : 0;
   }
-  pollSet.clear(readySlot);
-  if (alwaysReady >= 0) close(alwaysReady);
   return clean === CLEAN_BATCHES;
 }
 

@@ -29,16 +29,20 @@ export function tuneEngine(): void {
 /**
  * @param compile  runs the hot paths until they are compiled
  * @param touch    runs each of them once; returns whether all of it is compiled
+ * @param look     has the guard look at memory, in between
  */
-export function seal(compile: () => void, touch: () => boolean): LockResult {
+export function seal(compile: () => void, touch: () => boolean, look: () => void): LockResult {
   const collect = collector();
   // The second takes what the first one's finalizers have let go.
   collect();
+  look();
   collect();
+  look();
   compile();
   setFlagsFromString('--no-opt');
   trimHeap();
   const result = lockMemory([], true);
+  look();
   if (!touch()) {
     setFlagsFromString('--opt');
     compile();

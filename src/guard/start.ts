@@ -38,6 +38,7 @@ import {
   rehearseKills,
   rehearseSelection,
   rehearseTicks,
+  Watch,
 } from './rehearse.js';
 import { seal, tuneEngine } from './seal.js';
 import { Selector } from './selector.js';
@@ -93,7 +94,6 @@ export function startGuard(options: GuardOptions, files: PidFiles, sampler: Memo
   const selector = new Selector(files, scan, options.selection, setAside, shortlist);
   warnOfHiddenProcesses(log, options.procfs);
   trySelection(log, selector);
-  if (selfPid === process.pid) rehearseKills({ files, sampler, selfPid });
   rehearseCadence(sampler.memory);
 
   const guard = new Guard(options, {
@@ -114,18 +114,27 @@ export function startGuard(options: GuardOptions, files: PidFiles, sampler: Memo
   endOnSignal('SIGTERM', 'SIGINT');
   // Node would answer it by opening a debugger's port: the guard listens to nobody.
   process.on('SIGUSR1', () => undefined);
+  const watch = new Watch(guard, pollSet, REHEARSAL_POLL_SLOT);
+  const kills = (): void => {
+    if (selfPid === process.pid) rehearseKills({ files, sampler, selfPid }, watch);
+  };
+  const compile = (): void => {
+    rehearseSelection(selector, watch);
+    rehearseTicks(watch, COMPILE_MS_MAX);
+  };
+  const touch = (): boolean => {
+    kills();
+    selector.select();
+    return rehearseTicks(watch, CHECK_MS_MAX);
+  };
+  kills();
   // A turn of the event loop lets go of the children of the rehearsal.
   setImmediate(() => {
-    const compile = (): void => {
-      rehearseSelection(selector);
-      rehearseTicks(guard, pollSet, REHEARSAL_POLL_SLOT, COMPILE_MS_MAX);
-    };
-    const touch = (): boolean => {
-      if (selfPid === process.pid) rehearseKills({ files, sampler, selfPid });
-      selector.select();
-      return rehearseTicks(guard, pollSet, REHEARSAL_POLL_SLOT, CHECK_MS_MAX);
-    };
-    sayLockProblem(log, seal(compile, touch));
+    sayLockProblem(
+      log,
+      seal(compile, touch, () => watch.look()),
+    );
+    watch.close();
     guard.run();
   });
 }
@@ -269,7 +278,6 @@ function warnOfHiddenProcesses(log: Log, procfs: string): void {
 
 /** Runs the whole selection once, with the signal that does nothing: whatever is wrong with it shows now. */
 function trySelection(log: Log, selector: Selector): void {
-  rehearseSelection(selector);
   const startedMs = monotonicMs();
   const row = selector.select();
   const tookMs = monotonicMs() - startedMs;
