@@ -42,8 +42,8 @@ function once(guard, rate) {
     hogs: [{ rateMibPerS: rate.rateMibPerS, maxMib: 900, warm: true }],
     guard: { program: guard.program, args: ['-M', 'LIMITS', '-s', '100', '-r', '0'] },
     limits: { headroomMib: 300, basis: guard.basis },
-    // Longer than the slowest loop sleeps here, and no longer: the hog's warm memory cools (see hog.mjs).
-    settleMs: 200 + Math.random() * 200,
+    // Longer than the guard rehearses at start, and no longer: the hog's warm memory cools (see hog.mjs).
+    settleMs: 1500 + Math.random() * 200,
     afterMs: 0,
   };
   const args = [

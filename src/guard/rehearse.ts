@@ -3,6 +3,7 @@
  * with it shows while somebody is looking.
  *
  *   selection   on the living machine; the first scan takes 9 ms here, the tenth 1.3 ms
+ *   shortlist   sweeps, and selections by what they found
  *   kills       of children of its own (sleep), by the guard's own class, log lines and hooks included: the lines
  *               go nowhere, and the hooks are `true`, because the admin's would tell of kills that are none.
  *               The selection may choose nobody but the child
@@ -34,6 +35,7 @@ import type { Limits } from '../shared/limits.js';
 import { Guard, type GuardParts } from './guard.js';
 import { ProcessList } from './process-list.js';
 import { Selector } from './selector.js';
+import type { Shortlist } from './shortlist.js';
 
 /** Rows as many as the compiler needs (measured); bounded in time for slow machines. */
 const SELECTION_ROWS = 4000;
@@ -55,6 +57,11 @@ const BETWEEN_BATCHES_MS = 25;
 const GARBAGE_BYTES_MAX = 2048;
 export const COMPILE_MS_MAX = 700;
 export const CHECK_MS_MAX = 200;
+
+/** What one step of a rehearsed sweep may take: as much as a tick's. */
+const SWEEP_MS = 1;
+const WHOLE_CORE = { sweepShare: 1 };
+const NO_SWEEP = { sweepShare: 0 };
 
 /** As many as it takes until `observe` is compiled. */
 const CADENCE_SAMPLES = 1000;
@@ -130,6 +137,19 @@ export interface RehearsalParts {
   files: PidFiles;
   sampler: MemorySampler;
   selfPid: number | null;
+}
+
+/** Sweeps and selects by the shortlist, so often; leaves it as it was: knowing nothing. */
+export function rehearseShortlist(shortlist: Shortlist, selector: Selector, watch: Watch, times: number): void {
+  const now = new Moment();
+  now.update();
+  for (let time = 0; time < times; time++) {
+    now.ms += SWEEP_MS;
+    shortlist.advance(WHOLE_CORE, now);
+    selector.select();
+  }
+  shortlist.advance(NO_SWEEP, now);
+  watch.look();
 }
 
 /** Ends one child with SIGTERM and one with SIGKILL. Returns how many it has ended so. */

@@ -37,6 +37,7 @@ import {
   rehearseCadence,
   rehearseKills,
   rehearseSelection,
+  rehearseShortlist,
   rehearseTicks,
   Watch,
 } from './rehearse.js';
@@ -49,6 +50,10 @@ const PRESSURE_POLL_SLOT = 1;
 const LOOP_POLL_SLOT = 2;
 const REHEARSAL_POLL_SLOT = 3;
 const HOOKS_POLL_SLOT = 4;
+
+/** Steps of a sweep, 1 ms each. */
+const SWEEPS_UNTIL_COMPILED = 100;
+const SWEEPS_ONCE = 5;
 
 /** The kernel may deliver the guard's signal to itself through another thread: this long it waits for the end. */
 const SIGNAL_ARRIVES_MS = 200;
@@ -120,11 +125,13 @@ export function startGuard(options: GuardOptions, files: PidFiles, sampler: Memo
   };
   const compile = (): void => {
     rehearseSelection(selector, watch);
+    if (shortlist !== null) rehearseShortlist(shortlist, selector, watch, SWEEPS_UNTIL_COMPILED);
     rehearseTicks(watch, COMPILE_MS_MAX);
   };
   const touch = (): boolean => {
     kills();
     selector.select();
+    if (shortlist !== null) rehearseShortlist(shortlist, selector, watch, SWEEPS_ONCE);
     return rehearseTicks(watch, CHECK_MS_MAX);
   };
   kills();
