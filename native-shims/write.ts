@@ -11,7 +11,7 @@
  */
 import { fstatSync } from 'node:fs';
 import { EAGAIN, EINTR, ENAMETOOLONG } from './errno.js';
-import { close, O_NOCTTY, O_NONBLOCK, O_WRONLY, open } from './files.js';
+import { close, O_NOCTTY, O_NONBLOCK, O_WRONLY, open, write } from './files.js';
 import { cString, declare, fixedBuffer } from './libc.js';
 import { POLLOUT, PollSet } from './poll.js';
 
@@ -26,7 +26,6 @@ const SOCK_CLOEXEC = 0o2000000;
 const SOCK_NONBLOCK = 0o4000;
 const SOCKADDR_UN_PATH_BYTES_MAX = 107;
 
-const writeNative = declare('int64_t write(int fd, void *buf, size_t count)');
 const sendNative = declare('int64_t send(int fd, void *buf, size_t count, int flags)');
 const socketNative = declare('int socket(int domain, int type, int protocol)');
 const connectNative = declare('int connect(int fd, void *address, unsigned int length)');
@@ -80,7 +79,7 @@ export class NonBlockingWriter {
   write(buffer: Uint8Array, length: number): number {
     if (this.how === 'send') return sendNative(this.fd, buffer, length, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (this.pollSet !== null && this.pollSet.wait(0) <= 0) return -EAGAIN;
-    const result = writeNative(this.fd, buffer, length);
+    const result = write(this.fd, buffer, length);
     return result === -EINTR ? -EAGAIN : result;
   }
 

@@ -86,7 +86,8 @@ export class Cadence {
     // ... and when they are if it goes on like this.
     const memMs = memKib > 0 ? memKib / this.memFall.kibPerMs : 0;
     const swapMs = swapKib > 0 ? swapKib / this.swapFall.kibPerMs : 0;
-    const near = Math.max(memMs, swapMs) <= NEAR_MS;
+    // At the limit there is nothing to prepare for: a machine that stays there must not pay for sweeps.
+    const near = soonestMs > 0 && Math.max(memMs, swapMs) <= NEAR_MS;
     const armed = soonestMs <= ARM_MS;
     this.sweepShare = near ? NEAR_SHARE : armed ? ARMED_SHARE : 0;
     this.noteFall(memory.memAvailableKib, now);

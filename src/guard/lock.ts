@@ -23,13 +23,11 @@
  * unit keeps them from it (MemorySwapMax=0).
  */
 import { readFileSync } from 'node:fs';
-import { constants } from 'node:os';
-import { ENOENT, EPERM, strerror } from '../../native-shims/errno.js';
+import { ENOENT, ENOMEM, EPERM, strerror } from '../../native-shims/errno.js';
 import { dropPages, lockBuffer, lockOnFault, memlockLimit, setDumped } from '../../native-shims/memory.js';
 import { pageSize } from '../../native-shims/priority.js';
 import { type Mapping, parseMappings } from '../kernel/maps.js';
 
-const ENOMEM = constants.errno.ENOMEM;
 const BYTES_PER_KIB = 1024;
 const BYTES_PER_MIB = 1024 * 1024;
 

@@ -94,7 +94,7 @@ export class Watch {
 
   /** @param readySlot  a slot of the guard's `pollSet` that is free */
   constructor(
-    readonly guard: Guard,
+    private readonly guard: Guard,
     private readonly pollSet: PollSet,
     private readonly readySlot: number,
   ) {}
@@ -152,15 +152,14 @@ export function rehearseShortlist(shortlist: Shortlist, selector: Selector, watc
   watch.look();
 }
 
-/** Ends one child with SIGTERM and one with SIGKILL. Returns how many it has ended so. */
-export function rehearseKills(parts: RehearsalParts, watch: Watch): number {
+/** Ends one child with SIGTERM and one with SIGKILL. */
+export function rehearseKills(parts: RehearsalParts, watch: Watch): void {
   const program = usable('sleep');
-  if (program === null) return 0;
-  const byTerm = killChild(parts, program, ALWAYS_TERM);
+  if (program === null) return;
+  killChild(parts, program, ALWAYS_TERM);
   watch.look();
-  const byKill = killChild(parts, program, ALWAYS_KILL);
+  killChild(parts, program, ALWAYS_KILL);
   watch.look();
-  return byTerm + byKill;
 }
 
 /** Runs ticks of the guard until they make no garbage, or for `msMax`. Returns whether they make none. */
@@ -253,12 +252,12 @@ export class Stage {
   }
 }
 
-/** Starts a child and lets a guard end it. Returns 1 if it did. */
-function killChild(parts: RehearsalParts, program: string, limits: Limits): number {
+/** Starts a child and lets a guard end it. */
+function killChild(parts: RehearsalParts, program: string, limits: Limits): void {
   const slot = new SpawnSlot(program, [cString('sleep'), cString('10')], []);
   slot.start(() => undefined);
   const pid = startedPid(slot);
-  if (pid === 0) return 0;
+  if (pid === 0) return;
   const stage = new Stage(parts, limits, pid);
   const { guard } = stage;
   const { hooks, pollSet } = stage.parts;
@@ -276,7 +275,6 @@ function killChild(parts: RehearsalParts, program: string, limits: Limits): numb
     kill(pid, SIGKILL);
     while (reap(pid) === STILL_RUNNING && monotonicMs() < untilMs + KILL_MS_MAX) pollSet.wait(0);
   }
-  return guard.ended;
 }
 
 function startedPid(slot: SpawnSlot): number {

@@ -114,7 +114,7 @@ describe('Cadence', () => {
         [1000, above(1490)],
       ],
     ],
-    ['much below the limit', 0.1, [[0, above(-10)]]],
+    ['little at and below the limit, where a guard may have to stay', 0.003, [[0, above(-10)]]],
     [
       'nothing where memory falls but not swap',
       0,
