@@ -8,8 +8,14 @@
  * SIGTERM handler. Growth starts at a random phase, or a loop of 100 ms would look synchronous. The guards alternate.
  *
  *   reaction   limit crossed -> SIGTERM handled in the victim
+ *   choice     of it, between two lines of the guard: "low memory!" -> "sending SIGTERM" (support/stamp.c)
  *   overshoot  how far MemAvailable has fallen below the limit by then
  *   reached    how fast the hog really grew until the crossing: memory new to a virtual machine is slow
+ *
+ * With nobody else, and beside a crowd (support/crowd.c). There ours has a shortlist if it had the time to make one: beside
+ * 2,000 it has some seconds; or none, with a hog that comes at once; and beside 10,000 half a minute, at its 0.3 % of a core.
+ * earlyoom makes none, and so need not wait. That is what bench:kill does not show, and the other way round: from
+ * the signal to the memory.
  *
  * earlyoom 1.7 compares with percent of MemTotal, 1.8 and later with percent of user mem total; the crossing is
  * noted by the rule of the guard that runs.
@@ -18,32 +24,48 @@ import { execFileSync } from 'node:child_process';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { machine, markdown, save, summary } from './measure.mjs';
+import { compile, scratchDirectory } from './support/namespace.mjs';
 
 const ROOT = path.resolve(import.meta.dirname, '..');
 const SCENARIO = path.join(ROOT, 'test/support/scenario.mjs');
-const { values: flags } = parseArgs({ options: { runs: { type: 'string', default: '10' } } });
+const { values: flags } = parseArgs({
+  options: { runs: { type: 'string', default: '10' }, only: { type: 'string', default: '' } },
+});
 const runs = Number(flags.runs);
 
-const RATES = [
+/** Longer than the guard rehearses at start, and no longer: the hog's warm memory cools (see hog.mjs). */
+const SETTLE_MS = 1500;
+const HEADROOM_MIB = 300;
+const HOG_MIB = 900;
+
+const SITUATIONS = [
   { name: '200 MiB/s', rateMibPerS: 200 },
   { name: '2 GiB/s', rateMibPerS: 2048 },
   { name: 'unbounded', rateMibPerS: 0 },
-];
+  { name: '200 MiB/s beside 2,000, expected', rateMibPerS: 200, others: 2000, armedMs: 7000 },
+  { name: '200 MiB/s beside 2,000', rateMibPerS: 200, others: 2000 },
+  { name: 'unbounded beside 2,000', rateMibPerS: 0, others: 2000 },
+  { name: '200 MiB/s beside 10,000, expected', rateMibPerS: 200, others: 10_000, armedMs: 35_000 },
+].filter(({ name }) => name.includes(flags.only));
 
 const about = machine();
 const earlyoomBasis = /v1\.[0-7]\b/.test(about.earlyoom) ? 'total' : 'user';
 const GUARDS = [
-  { name: 'oom-backstop', program: path.join(ROOT, 'bin/oom-backstop'), basis: 'user' },
-  { name: about.earlyoom.replace(' v', ' '), program: 'earlyoom', basis: earlyoomBasis },
+  { name: 'oom-backstop', program: path.join(ROOT, 'bin/oom-backstop'), basis: 'user', arms: true },
+  { name: about.earlyoom.replace(' v', ' '), program: 'earlyoom', basis: earlyoomBasis, arms: false },
 ];
+const scratch = scratchDirectory();
+const stamp = compile(scratch, 'stamp');
+const crowd = compile(scratch, 'crowd');
 
-function once(guard, rate) {
+function once(guard, { rateMibPerS, others = 0, armedMs = SETTLE_MS }) {
   const scenario = {
-    hogs: [{ rateMibPerS: rate.rateMibPerS, maxMib: 900, warm: true }],
-    guard: { program: guard.program, args: ['-M', 'LIMITS', '-s', '100', '-r', '0'] },
-    limits: { headroomMib: 300, basis: guard.basis },
-    // Longer than the guard rehearses at start, and no longer: the hog's warm memory cools (see hog.mjs).
-    settleMs: 1500 + Math.random() * 200,
+    // A crowd of none has one process too; it holds next to nothing.
+    ...(others > 0 && { crowd: { program: crowd, args: [String(others), '1', '0'] } }),
+    hogs: [{ rateMibPerS, maxMib: HOG_MIB, warm: true }],
+    guard: { program: stamp, args: [guard.program, '-M', 'LIMITS', '-s', '100', '-r', '0'] },
+    limits: { headroomMib: HEADROOM_MIB, basis: guard.basis },
+    settleMs: (guard.arms ? armedMs : SETTLE_MS) + Math.random() * 200,
     afterMs: 0,
   };
   const args = [
@@ -55,7 +77,7 @@ function once(guard, rate) {
     SCENARIO,
     JSON.stringify(scenario),
   ];
-  const result = JSON.parse(execFileSync('unshare', args, { encoding: 'utf8', timeout: 60_000 }));
+  const result = JSON.parse(execFileSync('unshare', args, { encoding: 'utf8', timeout: 90_000 }));
   const [hog] = result.hogs;
   const event = (name) => hog.events.find((candidate) => candidate.event === name);
   const crossed = event('crossed');
@@ -63,32 +85,37 @@ function once(guard, rate) {
   if (crossed === undefined || term === undefined) throw new Error(`no SIGTERM: ${JSON.stringify(result)}`);
   return {
     reactionMs: term.atMs - crossed.atMs,
+    choiceMs: saidAtMs(result, /^\d+ sending SIGTERM to/m) - saidAtMs(result, /^\d+ low memory!/m),
     overshootMib: (crossed.availableKib - term.availableKib) / 1024,
     mibPerS: crossed.mibPerS,
   };
 }
 
+/** The stamp of the first line that matches. */
+function saidAtMs({ stdout }, pattern) {
+  return Number(pattern.exec(stdout)[0].split(' ')[0]) / 1e6;
+}
+
 if (process.getuid() !== 0) throw new Error('needs root: PID namespaces');
 if (about.earlyoom === 'not there') throw new Error('needs the peer: apt-get install earlyoom');
 
+const DECIMALS = { reactionMs: 2, choiceMs: 2, overshootMib: 1, mibPerS: 0 };
 const results = [];
-for (const rate of RATES) {
+for (const situation of SITUATIONS) {
   const samples = GUARDS.map(() => []);
   for (let run = 0; run < runs; run++) {
-    for (const [index, guard] of GUARDS.entries()) samples[index].push(once(guard, rate));
+    for (const [index, guard] of GUARDS.entries()) samples[index].push(once(guard, situation));
   }
   for (const [index, guard] of GUARDS.entries()) {
-    const reactionMs = summary(samples[index].map((sample) => sample.reactionMs));
-    const overshootMib = summary(
-      samples[index].map((sample) => sample.overshootMib),
-      1,
-    );
-    const mibPerS = summary(
-      samples[index].map((sample) => sample.mibPerS),
-      0,
-    );
-    results.push({ rate: rate.name, guard: guard.name, mibPerS, reactionMs, overshootMib });
-    console.error(`${rate.name} ${guard.name}: ${JSON.stringify(reactionMs)}`);
+    const figures = Object.entries(DECIMALS).map(([key, decimals]) => [
+      key,
+      summary(
+        samples[index].map((sample) => sample[key]),
+        decimals,
+      ),
+    ]);
+    results.push({ situation: situation.name, guard: guard.name, ...Object.fromEntries(figures) });
+    console.error(`${situation.name}, ${guard.name}: ${JSON.stringify(results.at(-1).reactionMs)}`);
   }
 }
 
@@ -99,15 +126,20 @@ const rows = [
     'reached, MiB/s',
     'guard',
     'limit → SIGTERM in the victim, ms: median (min–max)',
+    'of it to choose',
     'overshoot, MiB',
     'of the peer’s median',
+    'of its max',
   ],
 ];
-for (const rate of RATES) {
-  const [own, peer] = results.filter((result) => result.rate === rate.name);
-  const ratio = (own.reactionMs.median / peer.reactionMs.median).toFixed(3);
-  rows.push([rate.name, own.mibPerS.median, own.guard, cells(own.reactionMs), cells(own.overshootMib), `${ratio} ×`]);
-  rows.push(['', peer.mibPerS.median, peer.guard, cells(peer.reactionMs), cells(peer.overshootMib), '']);
+for (const { name } of SITUATIONS) {
+  const pair = results.filter((result) => result.situation === name);
+  const [own, peer] = pair.map(({ reactionMs }) => reactionMs);
+  const ratios = [own.median / peer.median, own.max / peer.max].map((ratio) => `${ratio.toFixed(3)} ×`);
+  for (const [index, { guard, mibPerS, reactionMs, choiceMs, overshootMib }] of pair.entries()) {
+    const figures = [cells(reactionMs), cells(choiceMs), cells(overshootMib)];
+    rows.push([index === 0 ? name : '', mibPerS.median, guard, ...figures, ...(index === 0 ? ratios : ['', ''])]);
+  }
 }
 save('react', { ...about, runs, results });
 console.log(

@@ -1,7 +1,7 @@
 /*
  * crowd COUNT MIB ADJ: COUNT idle processes called "crowd", and one more, younger than they, called "balloon", that
  * holds MIB MiB and has oom_score_adj ADJ. Forked, never exec'ed: ten thousand of them cost a second or two.
- * Says "ready" when all are there; SIGTERM ends them all.
+ * Says "ready PID", the balloon's, when all are there; SIGTERM ends them all.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -34,7 +34,7 @@ static void be_balloon(size_t mib, const char *adj)
     /* Else the compiler sees that nobody reads it. */
     __asm__ volatile("" : : "r"(memory) : "memory");
     prctl(PR_SET_NAME, "balloon");
-    puts("ready");
+    printf("ready %d\n", getpid());
     fflush(stdout);
     be_idle();
 }

@@ -3,7 +3,7 @@
  * the CPU time that it takes.
  */
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
@@ -60,7 +60,7 @@ export class Said {
       stdio: ['ignore', 'pipe', 'inherit'],
       env: { ...process.env, ...env },
     });
-    said.#ended = new Promise((resolve, reject) => said.#child.on('exit', resolve).on('error', reject));
+    said.#ended = new Promise((resolve, reject) => said.#child.on('close', resolve).on('error', reject));
     said.#read();
     const { atMs } = await said.line(/^pid \d+$/);
     said.startedMs = atMs;
@@ -102,7 +102,7 @@ export class Said {
     }
   }
 
-  /** Ends it the gentle way; resolves when it has gone. */
+  /** Ends it the gentle way; resolves when it has gone and all that it said is there. */
   async stop() {
     process.kill(this.pid, 'SIGTERM');
     const hard = setTimeout(() => process.kill(this.pid, 'SIGKILL'), ENDS_MS_MAX);
@@ -134,16 +134,24 @@ export function meminfo() {
 
 /**
  * Puts a copy over /proc/meminfo, in this mount namespace only, with other figures in it: { MemAvailable: kib, ... }.
- * Memory need not be filled then, and nobody else on the machine notices.
+ * Memory need not be filled then, and nobody else on the machine notices. Returns a function that changes the figures
+ * again, for whoever has the copy open: by one write of the same length, so that no half of it can be read.
  */
 export function pretendMeminfo(directory, figures) {
-  let { text } = meminfo();
-  for (const [key, kib] of Object.entries(figures)) {
-    text = text.replace(new RegExp(`^(${key}: +)\\d+`, 'm'), `$1${Math.round(kib)}`);
-  }
+  const { text } = meminfo();
+  const withFigures = (more) => {
+    let changed = text;
+    for (const [key, kib] of Object.entries({ ...figures, ...more })) {
+      const number = (_, head, digits) => head + String(Math.round(kib)).padStart(digits.length);
+      changed = changed.replace(new RegExp(`^(${key}:)( +\\d+)`, 'm'), number);
+    }
+    return changed;
+  };
   const file = path.join(directory, 'meminfo');
-  writeFileSync(file, text);
+  writeFileSync(file, withFigures({}));
   execFileSync('mount', ['--bind', file, '/proc/meminfo']);
+  const fd = openSync(file, 'r+');
+  return (more) => writeSync(fd, withFigures(more), 0);
 }
 
 export function honestMeminfo() {

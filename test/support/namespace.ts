@@ -17,6 +17,8 @@ export interface HogOptions {
 }
 
 export interface Scenario {
+  /** Stands by (bench/support/crowd.c). */
+  crowd?: { program: string; args: string[] };
   hogs: HogOptions[];
   /** LIMITS in an argument becomes the -M value for `limits`. */
   guard: { program: string; args: string[] };

@@ -48,6 +48,15 @@ async function startHog(options) {
   return hog;
 }
 
+/** Starts a program that says "ready". */
+async function startCrowd({ program, args }) {
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  await new Promise((resolve, reject) => {
+    child.stdout.once('data', resolve);
+    child.once('exit', () => reject(new Error('the crowd did not stay')));
+  });
+}
+
 /**
  * The guard's limits: TERM is crossed when the hogs have taken `headroomMib` from now on, KILL `killBelowMib`
  * further down. Given as -M, in KiB of MemTotal, which the guard turns into percent and compares with
@@ -61,6 +70,9 @@ function limitsFor({ headroomMib, killBelowMib, basis }) {
   const asSize = (kib) => ((kib * totalKib) / of).toFixed(0);
   return { argument: `${asSize(term)},${asSize(kill)}`, termPercent: (100 * term) / of };
 }
+
+// The others, who stand by, before anybody who is measured.
+if (scenario.crowd !== undefined) await startCrowd(scenario.crowd);
 
 // Ready hogs first: their own start must not count as the crossing.
 const hogs = [];
