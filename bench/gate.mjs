@@ -49,7 +49,7 @@ function run(program, { work, times }) {
 }
 
 const directory = mkdtempSync(path.join(ROOT, 'dist', 'gate-'));
-const program = path.join(directory, 'gate.cjs');
+const program = path.join(directory, 'gate.mjs');
 let results;
 try {
   await build({
@@ -57,7 +57,7 @@ try {
     outfile: program,
     bundle: true,
     platform: 'node',
-    format: 'cjs',
+    format: 'esm',
     external: ['koffi'],
     logLevel: 'error',
   });

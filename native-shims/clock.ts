@@ -9,12 +9,18 @@ const timespec = fixedBuffer(16);
 const halves = new Uint32Array(timespec.buffer);
 
 /**
+ * Before everything, in ms: what a field holds until there is a time to put into it. With a fraction, because a field that
+ * has held nothing but integers until then makes V8 throw away the code that knew it as one.
+ */
+export const LONG_AGO_MS = 0.5;
+
+/**
  * A moment that is passed around: the field of an object, because a number with a fraction that is handed from
  * function to function is garbage each time.
  */
 export class Moment {
   /** Milliseconds since boot, with a fraction. */
-  ms = 0.5;
+  ms = LONG_AGO_MS;
 
   /** Makes it now. */
   update(): void {

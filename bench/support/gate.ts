@@ -1,6 +1,6 @@
 /*
- * One gate of bench:gate, in a process of its own: `node --max-semi-space-size=1 gate.cjs WORK TIMES`. Rehearses as the guard does,
- * then does the work so often, and prints what that cost as JSON: { collections, fdGrowth, rssGrowthKib, us }.
+ * One gate of bench:gate, in a process of its own: `node --max-semi-space-size=1 gate.mjs WORK TIMES`. Prepares and seals a whole
+ * guard as start-up does, then does the work so often, and prints what that cost as JSON: { collections, fdGrowth, rssGrowthKib, us }.
  *
  * Collections are counted by the engine's own events, which a loop that never returns can't hide: they are
  * delivered once it has ended.
@@ -11,47 +11,51 @@ import { Moment, monotonicMs } from '../../native-shims/clock.js';
 import { O_RDONLY, open } from '../../native-shims/files.js';
 import { cString } from '../../native-shims/libc.js';
 import { openMeminfo, openProcfs } from '../../src/guard/machine.js';
-import {
-  CHECK_MS_MAX,
-  COMPILE_MS_MAX,
-  NEVER,
-  rehearseCadence,
-  rehearseSelection,
-  rehearseTicks,
-  Stage,
-  Watch,
-} from '../../src/guard/rehearse.js';
-import { seal } from '../../src/guard/seal.js';
-import { Shortlist } from '../../src/guard/shortlist.js';
+import { NEVER } from '../../src/guard/rehearse.js';
+import { prepareGuard, prepareProcess, sealGuard } from '../../src/guard/start.js';
+import { Log } from '../../src/report/log.js';
 import { saySending } from '../../src/report/messages.js';
-import { AllocationClock } from '../../src/sample/allocation-clock.js';
-import type { PidFiles } from '../../src/sample/pid-files.js';
-import { PidWalk } from '../../src/sample/pid-walk.js';
+import type { GuardOptions } from '../../src/shared/options.js';
 import { emptyVictim } from '../../src/shared/victim.js';
-
-/** Free as long as nobody is killed. */
-const FREE_POLL_SLOT = 0;
 
 const [work = '', times = '0'] = process.argv.slice(2);
 
-const files = openProcfs('/proc');
-const sampler = openMeminfo('/proc');
-const parts = { files, sampler, selfPid: process.pid };
-const stage = new Stage(parts, NEVER, 0);
-const { selector, scan, log } = stage.parts;
-const victim = emptyVictim();
-const watch = new Watch(stage.guard, stage.parts.pollSet, FREE_POLL_SLOT);
+/** A whole guard, which can't be provoked. */
+const OPTIONS: GuardOptions = {
+  persona: 'oom-backstop',
+  procfs: '/proc',
+  limits: NEVER,
+  selection: { sortByRss: false, ignoreRootUser: false, onlyPid: 0 },
+  patterns: { prefer: null, avoid: null, ignore: null },
+  killGroup: false,
+  kernelOom: false,
+  dryrun: true,
+  debug: false,
+  raisePriority: false,
+  beforeKill: null,
+  afterKill: null,
+  notifyDbus: false,
+  reportIntervalMs: 1000,
+};
 
-const clock = AllocationClock.open('/proc') as AllocationClock;
-const walk = new PidWalk((files.reopen() as PidFiles).directoryFd);
-const policy = { sortByRss: false, ignoreRootUser: false };
-const shortlist = new Shortlist(scan, walk, clock, policy, sampler.memory, 2 / 3);
+prepareProcess('oom-backstop');
+const log = new Log('rehearsal');
+log.quiet = true;
+const sampler = openMeminfo('/proc');
+const prepared = prepareGuard(OPTIONS, openProcfs('/proc'), sampler, log);
+const { watch, selector, shortlist } = prepared;
+if (shortlist === null) throw new Error('a guard without a shortlist');
+const victim = emptyVictim();
+
 const now = new Moment();
+now.update();
 const sweep = (): void => {
   now.ms += 10;
   shortlist.advance({ sweepShare: 0.1 }, now);
   shortlist.fill(selector.table);
 };
+
+const COMPILED_AFTER = 1000;
 
 /** What escapes here can't be optimised away. */
 const kept: unknown[] = [null];
@@ -60,7 +64,7 @@ const devNull = cString('/dev/null');
 let leakedTicks = 0;
 
 const WORK: Record<string, () => void> = {
-  tick: () => void stage.guard.tick(),
+  tick: () => void watch.lookAgain(1),
   scan: () => void selector.select(),
   sweep,
   victim: () => {
@@ -69,7 +73,7 @@ const WORK: Record<string, () => void> = {
   },
   // The controls: each makes one gate fail.
   'tick that makes an object': () => {
-    stage.guard.tick();
+    watch.lookAgain(1);
     kept[0] = { at: process.pid };
   },
   'scan that makes strings': () => {
@@ -77,12 +81,12 @@ const WORK: Record<string, () => void> = {
     kept[0] = Array.from(selector.table.pid.subarray(0, selector.table.count), String);
   },
   'tick that leaks an fd': () => {
-    stage.guard.tick();
+    watch.lookAgain(1);
     leakedTicks++;
     if (leakedTicks % 1000 === 0) open(devNull, O_RDONLY);
   },
   'tick that leaks memory': () => {
-    stage.guard.tick();
+    watch.lookAgain(1);
     if (buffers.length < 4000) buffers.push(Buffer.alloc(4096, 1));
   },
 };
@@ -90,19 +94,9 @@ const WORK: Record<string, () => void> = {
 const run = WORK[work];
 if (run === undefined) throw new Error(`no such work: ${work} (valid: ${Object.keys(WORK).join(', ')})`);
 
-rehearseCadence(sampler.memory);
-seal(
-  () => {
-    rehearseSelection(selector, watch);
-    rehearseTicks(watch, COMPILE_MS_MAX);
-    for (let i = 0; i < 300; i++) run();
-  },
-  () => {
-    run();
-    return rehearseTicks(watch, CHECK_MS_MAX);
-  },
-  () => watch.look(),
-);
+// What the guard does only once a kill is compiled for this only.
+for (let i = 0; i < COMPILED_AFTER; i++) run();
+await sealGuard(prepared, log);
 for (let i = Number(times) / 20; i > 0; i--) run();
 // What that and the rehearsal have left is not the work's. Only the young: a full collection would throw compiled code away.
 (globalThis.gc as unknown as (options: object) => void)({ type: 'minor' });

@@ -177,7 +177,7 @@ class OptionReader {
       persona,
       procfs: '/proc',
       limits: { memTermPercent: 0, memKillPercent: 0, swapTermPercent: 0, swapKillPercent: 0 },
-      selection: { sortByRss: false, ignoreRootUser: false },
+      selection: { sortByRss: false, ignoreRootUser: false, onlyPid: 0 },
       patterns: { prefer: null, avoid: null, ignore: null },
       killGroup: false,
       kernelOom: false,

@@ -8,7 +8,7 @@ import { compilePatterns, openProcfs, selfPidIn } from '../guard/machine.js';
 import { ProcessList } from '../guard/process-list.js';
 import { Selector } from '../guard/selector.js';
 import { Line } from '../report/line.js';
-import { ProcessScan } from '../sample/process-scan.js';
+import { NO_CHILDREN, ProcessScan } from '../sample/process-scan.js';
 import { UNKNOWN } from '../shared/candidates.js';
 import { EXIT_PROC_OPEN, FatalError } from '../shared/exit.js';
 import type { Reason, SelectionPolicy } from '../shared/selection.js';
@@ -63,6 +63,7 @@ function rank(flags: RankFlags): RankedProcess[] {
   const policy: SelectionPolicy = {
     sortByRss: flags.sortByRss === true,
     ignoreRootUser: flags.ignoreRootUser === true,
+    onlyPid: 0,
   };
   const patterns = compilePatterns({
     prefer: flags.prefer ?? null,
@@ -71,7 +72,7 @@ function rank(flags: RankFlags): RankedProcess[] {
   });
   const files = openProcfs(flags.procfs);
   const options = { ...patterns, needUid: policy.ignoreRootUser, selfPid: selfPidIn(flags.procfs) };
-  const selector = new Selector(files, new ProcessScan(files, options, () => false), policy, new ProcessList(), null);
+  const selector = new Selector(files, new ProcessScan(files, options, NO_CHILDREN), policy, new ProcessList(), null);
   if (selector.scanAll() < 0) throw new FatalError(EXIT_PROC_OPEN, `could not list ${flags.procfs}`);
   return rankOrder(selector.table, policy).map((row) => describe(selector, row, policy));
 }

@@ -40,7 +40,7 @@ const ROOT_UID = 0;
 /** Why a row can't be chosen, or null if it can. Facts that were not read (UNKNOWN) exclude nobody. */
 export function whyNot(table: CandidateTable, row: number, policy: SelectionPolicy): Reason | null {
   const pid = table.pid[row] as number;
-  if (policy.onlyPid !== undefined && policy.onlyPid !== pid) return 'not the one';
+  if (policy.onlyPid !== 0 && policy.onlyPid !== pid) return 'not the one';
   if (pid === INIT_PID) return 'init';
   if (pid === KTHREADD_PID || table.ppid[row] === KTHREADD_PID) return 'kernel thread';
   if (table.hasMark(row, MARK_GONE)) return 'dead';

@@ -12,7 +12,7 @@
  * watches it too (native-shims/event-loop.ts). A turn costs more than a tick.
  */
 
-import { Moment } from '../../native-shims/clock.js';
+import { LONG_AGO_MS, Moment } from '../../native-shims/clock.js';
 import { EINTR, EPERM, ESRCH, ETIME, strerror } from '../../native-shims/errno.js';
 import { SIGKILL, SIGTERM } from '../../native-shims/pidfd.js';
 import type { PollSet } from '../../native-shims/poll.js';
@@ -69,8 +69,8 @@ const PRE_HOOK_STARTING_WAIT_MS = 1;
 /** While the victim dies: its pidfd wakes the guard; without one, and for process_mrelease's EAGAIN, this does. */
 const DYING_WAIT_MS = 20;
 
-const PHASE_MS_MAX: Record<Phase, number> = {
-  watching: Number.POSITIVE_INFINITY,
+/* Watching has no end; but an Infinity in here would be garbage at each lookup, like any number that is not a small integer. */
+const PHASE_MS_MAX: Record<Exclude<Phase, 'watching'>, number> = {
   'pre-hook': PRE_HOOK_MS_MAX,
   terminating: TERM_MS_MAX,
   killing: KILL_MS_MAX,
@@ -112,15 +112,15 @@ export class Guard {
   /** How many victims have ended. */
   ended = 0;
   private phase: Phase = 'watching';
-  private phaseSinceMs = 0;
-  private signalledMs = 0;
-  private pausedUntilMs = 0;
-  private nextReportMs = 0;
-  private nextComplaintMs = 0;
+  private phaseSinceMs = LONG_AGO_MS;
+  private signalledMs = LONG_AGO_MS;
+  private pausedUntilMs = LONG_AGO_MS;
+  private nextReportMs = LONG_AGO_MS;
+  private nextComplaintMs = LONG_AGO_MS;
   private waitMs = 0;
   private turnsInARow = 0;
   /** When Node's event loop gets its next turn, where it can't be watched. */
-  private turnAtMs = 0;
+  private turnAtMs = LONG_AGO_MS;
   /** When this tick began. */
   private readonly now = new Moment();
   /** What the next step depends on: one object for all ticks. */
@@ -128,7 +128,7 @@ export class Guard {
     level: LEVEL_NONE,
     victimGone: false,
     preHookDone: false,
-    elapsedMs: 0,
+    elapsedMs: LONG_AGO_MS,
     paused: false,
   };
 
@@ -142,8 +142,6 @@ export class Guard {
 
   /** Runs ticks for ever; returns to the event loop between two chains of them. */
   run(): void {
-    this.now.update();
-    this.turnAtMs = this.now.ms + TURN_MS;
     // Nothing but the tick in this loop: it is entered once, and so never compiled.
     while (!this.tick());
     setImmediate(this.again);
@@ -170,7 +168,9 @@ export class Guard {
     if (this.phase === 'watching' && level === LEVEL_NONE && failure === null) this.report();
     shortlist?.advance(cadence, this.now);
     this.waitMs = failure === null ? this.nextWaitMs() : RETRY_MS;
-    return interrupted || loopIsReady || hooks.starting || (this.parts.loopSlot === -1 && this.now.ms >= this.turnAtMs);
+    const blind = this.parts.loopSlot === -1 && this.now.ms >= this.turnAtMs;
+    if (blind) this.turnAtMs = this.now.ms + TURN_MS;
+    return interrupted || loopIsReady || hooks.starting || blind;
   }
 
   /** Whether Node's event loop has something to do. */
@@ -395,6 +395,7 @@ export class Guard {
     if (this.now.ms < this.pausedUntilMs) wait = Math.min(this.pausedUntilMs - this.now.ms, WAIT_MS_MAX);
     if (this.phase === 'killing') wait = DYING_WAIT_MS;
     if (hooks.starting) wait = Math.min(wait, this.phase === 'pre-hook' ? PRE_HOOK_STARTING_WAIT_MS : STARTING_WAIT_MS);
+    if (this.phase === 'watching') return Math.ceil(wait);
     const phaseLeft = this.phaseSinceMs + PHASE_MS_MAX[this.phase] - this.now.ms;
     return Math.ceil(Math.max(0, Math.min(wait, phaseLeft)));
   }

@@ -15,6 +15,7 @@
  * All of it is bounded in time, and none of it is needed: on a machine without sleep the guard starts all the same.
  */
 import { existsSync } from 'node:fs';
+import { setImmediate as turn } from 'node:timers/promises';
 import { getHeapSpaceStatistics } from 'node:v8';
 import { Moment, monotonicMs, threadCpuMs } from '../../native-shims/clock.js';
 import { close, O_RDONLY, open } from '../../native-shims/files.js';
@@ -54,7 +55,7 @@ const TICKS_AFTER_KILL = 3;
 const TICKS_PER_BATCH = 500;
 const CLEAN_BATCHES = 4;
 const BETWEEN_BATCHES_MS = 25;
-const GARBAGE_BYTES_MAX = 2048;
+const GARBAGE_BYTES_MAX = 1024;
 export const COMPILE_MS_MAX = 700;
 export const CHECK_MS_MAX = 200;
 
@@ -162,17 +163,24 @@ export function rehearseKills(parts: RehearsalParts, watch: Watch): void {
   watch.look();
 }
 
-/** Runs ticks of the guard until they make no garbage, or for `msMax`. Returns whether they make none. */
-export function rehearseTicks(watch: Watch, msMax: number): boolean {
+/**
+ * Runs ticks of the guard until they make no garbage, or for `msMax`; Node's event loop gets its turns meanwhile (a signal
+ * to end, what the collector has left to do). Returns whether they make none.
+ */
+export async function rehearseTicks(watch: Watch, msMax: number): Promise<boolean> {
   const untilMs = monotonicMs() + msMax;
   let clean = 0;
   const pause = new PollSet(1);
   while (clean < CLEAN_BATCHES && monotonicMs() < untilMs) {
     pause.wait(BETWEEN_BATCHES_MS);
+    const askedFirst = youngBytes();
     const before = youngBytes();
-    // A signal to end, perhaps.
-    if (!watch.lookAgain(TICKS_PER_BATCH)) break;
-    const garbage = youngBytes() - before;
+    if (!watch.lookAgain(TICKS_PER_BATCH)) {
+      await turn();
+      continue;
+    }
+    // Asking makes garbage too, always the same.
+    const garbage = youngBytes() - before - (before - askedFirst);
     // Less than nothing: it was collected in between.
     clean = garbage >= 0 && garbage < GARBAGE_BYTES_MAX ? clean + 1 : 0;
   }
@@ -225,7 +233,7 @@ export class Stage {
     const hook = usable('true');
     const hooks = new Hooks({ beforeKill: hook, afterKill: hook, dbusSummary: null }, log, pollSet, HOOKS_POLL_SLOT);
     const nothing = { prefer: null, avoid: null, ignore: null, needUid: false };
-    const scan = new ProcessScan(files, { ...nothing, selfPid }, (pid) => hooks.isChild(pid));
+    const scan = new ProcessScan(files, { ...nothing, selfPid }, hooks);
     const setAside = new ProcessList();
     const selection = { sortByRss: false, ignoreRootUser: false, onlyPid };
     this.parts = {

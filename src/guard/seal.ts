@@ -9,9 +9,10 @@
  *   lock      guard/lock.ts: drops what is no longer needed, and locks what is touched from then on
  *   touch     the rehearsal once more, briefly: that much of Node is needed. If it shows that V8 has thrown something
  *             compiled away meanwhile, it is compiled again
+ *   settle    the lock's other half
  */
+import { setImmediate as turn } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { trimHeap } from '../../native-shims/memory.js';
 import { type LockResult, lockMemory, widen } from './lock.js';
 
@@ -24,40 +25,54 @@ export function tuneEngine(): void {
   setFlagsFromString('--semi-space-growth-factor=1');
   setFlagsFromString('--no-flush-bytecode');
   setFlagsFromString('--no-incremental-marking');
+  setFlagsFromString('--no-lazy-feedback-allocation');
 }
+
+/** The second takes what the first one's finalizers have let go. */
+const COLLECTIONS = 2;
 
 /**
  * @param compile  runs the hot paths until they are compiled
  * @param touch    runs each of them once; returns whether all of it is compiled
  * @param look     has the guard look at memory, in between
  */
-export function seal(compile: () => void, touch: () => boolean, look: () => void): LockResult {
-  const collect = collector();
-  // The second takes what the first one's finalizers have let go.
-  collect();
-  look();
-  collect();
-  look();
-  compile();
+export async function seal(
+  compile: () => Promise<void>,
+  touch: () => Promise<boolean>,
+  look: () => void,
+): Promise<LockResult> {
+  for (let collection = 0; collection < COLLECTIONS; collection++) {
+    collect();
+    look();
+    // Its finalizers run at the event loop's next turn.
+    await turn();
+  }
+  await compile();
   setFlagsFromString('--no-opt');
   trimHeap();
   const result = lockMemory([], true);
   look();
-  if (!touch()) {
+  if (!(await touch())) {
     setFlagsFromString('--opt');
-    compile();
+    await compile();
     // A guard that has much to do or to say is never done with compiling: then it goes on as it runs.
-    if (touch()) setFlagsFromString('--no-opt');
+    if (await touch()) setFlagsFromString('--no-opt');
   }
-  widen(result);
-  trimHeap();
   return result;
 }
 
-/** A function that runs a full garbage collection. */
-function collector(): () => void {
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as () => void;
-  setFlagsFromString('--no-expose-gc');
-  return collect;
+/** To be called when the last thing that is done once has been done: what is touched first from now on takes more memory. */
+export function settle(result: LockResult): void {
+  widen(result);
+  trimHeap();
+}
+
+/**
+ * Runs a full garbage collection, by the engine's own function for it: the usual gc() has to be fetched from another
+ * context (node:vm), which stays and takes half a MiB.
+ */
+function collect(): void {
+  setFlagsFromString('--allow-natives-syntax');
+  new Function('%CollectGarbage("")')();
+  setFlagsFromString('--no-allow-natives-syntax');
 }

@@ -14,7 +14,7 @@
  * Not covered, and so as old as the last sweep: a new oom_score_adj, a new name where patterns are used, and pages
  * that were there already and are mapped by one more process (shared memory).
  */
-import { Moment } from '../../native-shims/clock.js';
+import { LONG_AGO_MS, Moment } from '../../native-shims/clock.js';
 import { scoreBound, whyNot } from '../decide/ranking.js';
 import type { AllocationClock } from '../sample/allocation-clock.js';
 import type { PidWalk } from '../sample/pid-walk.js';
@@ -108,8 +108,8 @@ export class Shortlist {
   private ready = new Survey();
   private next = new Survey();
   private sweeping = false;
-  private allowanceMs = 0;
-  private lastMs = 0;
+  private allowanceMs = LONG_AGO_MS;
+  private lastMs = LONG_AGO_MS;
   private readonly began = new Moment();
   private readonly ended = new Moment();
   private readonly one = new CandidateTable(1);

@@ -5,6 +5,7 @@
 
 import { accessSync, constants, readFileSync, writeFileSync } from 'node:fs';
 import { release } from 'node:os';
+import { setImmediate as turn } from 'node:timers/promises';
 import { monotonicMs } from '../../native-shims/clock.js';
 import { strerror } from '../../native-shims/errno.js';
 import { eventLoopFd } from '../../native-shims/event-loop.js';
@@ -41,7 +42,7 @@ import {
   rehearseTicks,
   Watch,
 } from './rehearse.js';
-import { seal, tuneEngine } from './seal.js';
+import { seal, settle, tuneEngine } from './seal.js';
 import { Selector } from './selector.js';
 import { Shortlist, scoreFactorOf } from './shortlist.js';
 
@@ -54,6 +55,8 @@ const HOOKS_POLL_SLOT = 4;
 /** Steps of a sweep, 1 ms each. */
 const SWEEPS_UNTIL_COMPILED = 100;
 const SWEEPS_ONCE = 5;
+
+const COMPILE_PASSES = 2;
 
 /** The kernel may deliver the guard's signal to itself through another thread: this long it waits for the end. */
 const SIGNAL_ARRIVES_MS = 200;
@@ -73,6 +76,27 @@ export function prepareProcess(persona: Persona): void {
  * @throws FatalError before anything was touched
  */
 export function startGuard(options: GuardOptions, files: PidFiles, sampler: MemorySampler, log: Log): void {
+  const prepared = prepareGuard(options, files, sampler, log);
+  void sealGuard(prepared, log).then(() => {
+    prepared.watch.close();
+    setImmediate(() => prepared.guard.run());
+  });
+}
+
+/** A guard with all that it takes, and how to rehearse it. */
+export interface PreparedGuard {
+  guard: Guard;
+  watch: Watch;
+  selector: Selector;
+  shortlist: Shortlist | null;
+  rehearseKills: () => void;
+}
+
+/**
+ * Opens what the guard needs, says what it is going to do, and puts it together.
+ * @throws FatalError before anything was touched
+ */
+export function prepareGuard(options: GuardOptions, files: PidFiles, sampler: MemorySampler, log: Log): PreparedGuard {
   const selfPid = selfPidIn(options.procfs);
   refuseForeignProcfs(options, selfPid);
   const patterns = compilePatterns(options.patterns);
@@ -93,7 +117,7 @@ export function startGuard(options: GuardOptions, files: PidFiles, sampler: Memo
     HOOKS_POLL_SLOT,
   );
   const needUid = options.selection.ignoreRootUser;
-  const scan = new ProcessScan(files, { ...patterns, needUid, selfPid }, (pid) => hooks.isChild(pid));
+  const scan = new ProcessScan(files, { ...patterns, needUid, selfPid }, hooks);
   const setAside = new ProcessList();
   const shortlist = openShortlist(options, files, scan, sampler, log);
   const selector = new Selector(files, scan, options.selection, setAside, shortlist);
@@ -120,30 +144,41 @@ export function startGuard(options: GuardOptions, files: PidFiles, sampler: Memo
   // Node would answer it by opening a debugger's port: the guard listens to nobody.
   process.on('SIGUSR1', () => undefined);
   const watch = new Watch(guard, pollSet, REHEARSAL_POLL_SLOT);
-  const kills = (): void => {
-    if (selfPid === process.pid) rehearseKills({ files, sampler, selfPid }, watch);
+  return {
+    guard,
+    watch,
+    selector,
+    shortlist,
+    rehearseKills: () => {
+      if (selfPid === process.pid) rehearseKills({ files, sampler, selfPid }, watch);
+    },
   };
-  const compile = (): void => {
-    rehearseSelection(selector, watch);
-    if (shortlist !== null) rehearseShortlist(shortlist, selector, watch, SWEEPS_UNTIL_COMPILED);
-    rehearseTicks(watch, COMPILE_MS_MAX);
+}
+
+/** Rehearses the guard and seals it; when it resolves, the guard is to run. */
+export async function sealGuard(prepared: PreparedGuard, log: Log): Promise<void> {
+  const { watch, selector, shortlist } = prepared;
+  const compile = async (): Promise<void> => {
+    // What was compiled while the first kill was under way has not seen all of it, and is thrown away by the second.
+    for (let pass = 0; pass < COMPILE_PASSES; pass++) {
+      prepared.rehearseKills();
+      // It lets go of the children.
+      await turn();
+      rehearseSelection(selector, watch);
+      if (shortlist !== null) rehearseShortlist(shortlist, selector, watch, SWEEPS_UNTIL_COMPILED);
+      await rehearseTicks(watch, COMPILE_MS_MAX);
+    }
   };
-  const touch = (): boolean => {
-    kills();
+  const touch = (): Promise<boolean> => {
+    prepared.rehearseKills();
     selector.select();
     if (shortlist !== null) rehearseShortlist(shortlist, selector, watch, SWEEPS_ONCE);
     return rehearseTicks(watch, CHECK_MS_MAX);
   };
-  kills();
-  // A turn of the event loop lets go of the children of the rehearsal.
-  setImmediate(() => {
-    sayLockProblem(
-      log,
-      seal(compile, touch, () => watch.look()),
-    );
-    watch.close();
-    guard.run();
-  });
+  const result = await seal(compile, touch, () => watch.look());
+  sayLockProblem(log, result);
+  await turn();
+  settle(result);
 }
 
 /** What knows the victim in advance; null where it is of no use, or the kernel does not say what it takes. */

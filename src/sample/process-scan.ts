@@ -53,6 +53,15 @@ export interface ScanOptions extends NamePatterns {
   selfPid: number | null;
 }
 
+/** Who knows the guard's own children (act/hooks.ts). */
+export interface Children {
+  /** Whether a pid, or a process group, is that of a hook. */
+  isChild(pid: number): boolean;
+}
+
+/** Of whoever starts no hooks. */
+export const NO_CHILDREN: Children = { isChild: () => false };
+
 /* The largest of the files read here: stat stays below 400 bytes, status below 2,000. */
 const FILE_BYTES_MAX = 4096;
 
@@ -65,22 +74,32 @@ export class ProcessScan {
   private readonly name = fixedBuffer(NAME_BYTES * 2);
   private readonly stat: PidStat = emptyPidStat();
   private readonly kibPerPage = pageSize() / KIB;
+  private readonly prefer: PosixRegex | null;
+  private readonly avoid: PosixRegex | null;
+  private readonly ignore: PosixRegex | null;
+  private readonly needUid: boolean;
+  private readonly selfPid: number | null;
   /** Whether a pattern is to be matched with names. */
   readonly needsName: boolean;
 
   constructor(
     private readonly files: PidFiles,
-    private readonly options: ScanOptions,
-    /** Whether a pid, or a process group, is that of a hook. */
-    private readonly isChild: (pid: number) => boolean,
+    { prefer, avoid, ignore, needUid, selfPid }: ScanOptions,
+    private readonly children: Children,
   ) {
     this.pids = new PidWalk(files.directoryFd);
-    this.needsName = options.prefer !== null || options.avoid !== null || options.ignore !== null;
+    // Fields of its own: objects made in different places are different kinds to V8.
+    this.prefer = prefer;
+    this.avoid = avoid;
+    this.ignore = ignore;
+    this.needUid = needUid;
+    this.selfPid = selfPid;
+    this.needsName = prefer !== null || avoid !== null || ignore !== null;
   }
 
   /** Whether a pattern may raise a process's score. */
   get prefers(): boolean {
-    return this.options.prefer !== null;
+    return this.prefer !== null;
   }
 
   /** Fills `table` with all processes, in the order of the directory (by pid). Returns 0, or -errno if it can't be listed. */
@@ -96,7 +115,7 @@ export class ProcessScan {
   /** Appends a row for `pid` with its oom_score, unless it is gone. Returns its index, or -1. */
   addScore(table: CandidateTable, pid: number): number {
     const row = this.addPid(table, pid);
-    if (this.isChild(pid)) table.mark(row, MARK_CHILD);
+    if (this.children.isChild(pid)) table.mark(row, MARK_CHILD);
     this.readScore(table, row);
     if (!table.hasMark(row, MARK_GONE)) return row;
     table.count--;
@@ -126,7 +145,7 @@ export class ProcessScan {
     if (length < 0) return this.markUnread(table, row, length);
     if (!parsePidStat(this.bytes, length, this.stat)) return table.mark(row, MARK_UNREADABLE);
     // A hook leads a process group, which holds what the hook started.
-    if (this.isChild(pid) || this.isChild(this.stat.pgrp)) table.mark(row, MARK_CHILD);
+    if (this.children.isChild(pid) || this.children.isChild(this.stat.pgrp)) table.mark(row, MARK_CHILD);
     table.ppid[row] = this.stat.ppid;
     table.pgrp[row] = this.stat.pgrp;
     table.state[row] = this.stat.state;
@@ -142,7 +161,7 @@ export class ProcessScan {
     const length = this.files.read(table.pid[row] as number, PID_COMM, this.bytes);
     if (length < 0) return this.markUnread(table, row, length);
     this.copyName(table, row, length);
-    const { prefer, avoid, ignore } = this.options;
+    const { prefer, avoid, ignore } = this;
     // regexec wants the name at the start of memory; the table's copy sits in the middle of a buffer.
     if (prefer?.matches(this.name)) table.mark(row, MARK_PREFERRED);
     if (avoid?.matches(this.name)) table.mark(row, MARK_AVOIDED);
@@ -155,7 +174,7 @@ export class ProcessScan {
     const length = this.files.read(table.pid[row] as number, PID_STATUS, this.bytes);
     const uid = length < 0 ? -1 : parsePidStatusUid(this.bytes, length);
     if (uid >= 0) table.uid[row] = uid;
-    else if (this.options.needUid) this.markUnread(table, row, length);
+    else if (this.needUid) this.markUnread(table, row, length);
   }
 
   /** Reads the row's oom_score_adj. */
@@ -198,7 +217,7 @@ export class ProcessScan {
 
   private addPid(table: CandidateTable, pid: number): number {
     const row = table.add(pid);
-    if (pid === this.options.selfPid) table.mark(row, MARK_SELF);
+    if (pid === this.selfPid) table.mark(row, MARK_SELF);
     return row;
   }
 
@@ -206,7 +225,7 @@ export class ProcessScan {
   private readRanked(table: CandidateTable, row: number): void {
     this.readScore(table, row);
     if (this.needsName) this.readName(table, row);
-    if (this.options.needUid) this.readUid(table, row);
+    if (this.needUid) this.readUid(table, row);
   }
 
   private readScore(table: CandidateTable, row: number): void {

@@ -5,8 +5,8 @@ export interface SelectionPolicy {
   sortByRss: boolean;
   /** Processes of root are never chosen. */
   ignoreRootUser: boolean;
-  /** Nobody but this process may be chosen (in the rehearsal). */
-  onlyPid?: number;
+  /** Nobody but this process may be chosen (in the rehearsal); 0: anybody. */
+  onlyPid: number;
 }
 
 /** Why a process can't be chosen, as `rank` prints it. */

@@ -59,7 +59,7 @@ describe('without options', () => {
       expect(options([], persona)).toMatchObject({
         persona,
         procfs: '/proc',
-        selection: { sortByRss: false, ignoreRootUser: false },
+        selection: { sortByRss: false, ignoreRootUser: false, onlyPid: 0 },
         patterns: { prefer: null, avoid: null, ignore: null },
         killGroup: false,
         kernelOom: false,
@@ -162,12 +162,12 @@ describe('other options', () => {
     [['--prefer', 'a', '--avoid=b', '--ignore', 'c'], { patterns: { prefer: 'a', avoid: 'b', ignore: 'c' } }, []],
     [
       ['--ignore-root-user'],
-      { selection: { sortByRss: false, ignoreRootUser: true } },
+      { selection: { sortByRss: false, ignoreRootUser: true, onlyPid: 0 } },
       ['start: Processes owned by root will not be killed'],
     ],
     [
       ['--sort-by-rss'],
-      { selection: { sortByRss: true, ignoreRootUser: false } },
+      { selection: { sortByRss: true, ignoreRootUser: false, onlyPid: 0 } },
       ['start: Find process with the largest rss'],
     ],
     [['--dryrun'], { dryrun: true }, ['warn: dryrun mode enabled, will not kill anything']],

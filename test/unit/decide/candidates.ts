@@ -42,8 +42,8 @@ export function tableOf(candidates: readonly Candidate[]): CandidateTable {
   return table;
 }
 
-export const BY_SCORE = { sortByRss: false, ignoreRootUser: false };
-export const BY_RSS = { sortByRss: true, ignoreRootUser: false };
+export const BY_SCORE = { sortByRss: false, ignoreRootUser: false, onlyPid: 0 };
+export const BY_RSS = { sortByRss: true, ignoreRootUser: false, onlyPid: 0 };
 
 /* Few values, so that ties are common. */
 const RANKED = {

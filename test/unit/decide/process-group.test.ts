@@ -39,7 +39,10 @@ describe('groupTargets', () => {
       { ...VICTIM, uid: 1000 },
       { ...MEMBER, uid: 0 },
     ]);
-    expect(groupTargets(table, 0, { sortByRss: false, ignoreRootUser: true })).toEqual({ pgid: 0, rows: [0] });
+    expect(groupTargets(table, 0, { sortByRss: false, ignoreRootUser: true, onlyPid: 0 })).toEqual({
+      pgid: 0,
+      rows: [0],
+    });
     expect(groupTargets(table, 0, BY_SCORE)).toEqual({ pgid: 20, rows: [0, 1] });
   });
 

@@ -178,7 +178,7 @@ describe('scoreOf', () => {
 });
 
 describe('whyNot', () => {
-  const NO_ROOT = { sortByRss: false, ignoreRootUser: true };
+  const NO_ROOT = { sortByRss: false, ignoreRootUser: true, onlyPid: 0 };
 
   it.each([
     ['init', { pid: 1 }],

@@ -29,7 +29,13 @@ function selectorOf(processes: readonly FakeProcess[], setup: Setup = {}): Selec
     ...scan
   } = setup;
   const options = { prefer: null, avoid: null, ignore: null, needUid: ignoreRootUser, selfPid: null, ...scan };
-  return new Selector(files, new ProcessScan(files, options, isChild), { sortByRss, ignoreRootUser }, setAside, null);
+  return new Selector(
+    files,
+    new ProcessScan(files, options, { isChild }),
+    { sortByRss, ignoreRootUser, onlyPid: 0 },
+    setAside,
+    null,
+  );
 }
 
 /** The pid that would be killed, or -1. */
@@ -155,7 +161,7 @@ describe('Selector.select', () => {
       const selector = selectorOf(processes, { ...patterns, sortByRss });
       const victim = selector.table.pid[selector.select()];
       expect(selector.scanAll()).toBe(0);
-      const order = rankOrder(selector.table, { sortByRss, ignoreRootUser: false });
+      const order = rankOrder(selector.table, { sortByRss, ignoreRootUser: false, onlyPid: 0 });
       expect(selector.table.pid[order[0] as number]).toBe(victim);
     }
   }, 20_000);
@@ -197,7 +203,11 @@ describe('the lean selection', () => {
         const row = selector.select();
         const lean = row === -1 ? -1 : selector.table.pid[row];
         selector.scanAll();
-        const full = pickVictim(selector.table, { sortByRss: false, ignoreRootUser: options.ignoreRootUser });
+        const full = pickVictim(selector.table, {
+          sortByRss: false,
+          ignoreRootUser: options.ignoreRootUser,
+          onlyPid: 0,
+        });
         if (full !== -1) chosen++;
         expect(lean).toBe(full === -1 ? -1 : selector.table.pid[full]);
       }),

@@ -12,7 +12,7 @@ import { Shortlist, scoreFactorOf } from '../../../src/guard/shortlist.js';
 import { AllocationClock } from '../../../src/sample/allocation-clock.js';
 import { PidFiles } from '../../../src/sample/pid-files.js';
 import { PidWalk } from '../../../src/sample/pid-walk.js';
-import { ProcessScan } from '../../../src/sample/process-scan.js';
+import { NO_CHILDREN, ProcessScan } from '../../../src/sample/process-scan.js';
 import { type FakeProcess, procTree, writeProcess } from '../../support/proc-tree.js';
 
 const MACHINE = { memTotalKib: 16_000_000, swapTotalKib: 0 };
@@ -110,8 +110,8 @@ function guardOf(machine: FakeMachine, patterns: typeof NO_PATTERNS | typeof PAT
   const clock = AllocationClock.open(machine.root);
   if (typeof clock === 'number') throw new Error(`no vmstat: ${clock}`);
   const files = open();
-  const scan = new ProcessScan(files, { ...patterns, needUid: false, selfPid: null }, () => false);
-  const policy = { sortByRss: false, ignoreRootUser: false };
+  const scan = new ProcessScan(files, { ...patterns, needUid: false, selfPid: null }, NO_CHILDREN);
+  const policy = { sortByRss: false, ignoreRootUser: false, onlyPid: 0 };
   const shortlist = new Shortlist(scan, new PidWalk(open().directoryFd), clock, policy, MACHINE, 2 / 3);
   const full = new Selector(files, scan, policy, new ProcessList(), null);
   const lean = new Selector(files, scan, policy, new ProcessList(), shortlist);

@@ -31,7 +31,7 @@ function scanOf(root: string, options: Partial<ScanOptions> = {}, isChild = (_pi
   const scan = new ProcessScan(
     files,
     { prefer: null, avoid: null, ignore: null, needUid: false, selfPid: null, ...options },
-    isChild,
+    { isChild },
   );
   const table = new CandidateTable();
   return { scan, table, result: scan.scan(table), files };
