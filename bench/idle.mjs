@@ -1,6 +1,7 @@
 /*
  * bench:idle: what a guard costs while it has nothing to do, and how soon after its start it guards; side by side with
- * Debian's earlyoom and nohang, and with a Node that does nothing but wake up once a second.
+ * Debian's earlyoom and nohang, and with two floors: programs that do nothing but sleep for a second and read /proc/meminfo,
+ * in C and in Node.
  *
  *   npm run bench:idle [-- --seconds 60 --runs 3]
  *
@@ -78,7 +79,15 @@ const GUARDS = [
   earlyoomLike(about.earlyoom.replace(' v', ' '), 'earlyoom', earlyoomBasis),
 ];
 if (about.nohang !== null) GUARDS.push(nohang());
-const NODE = { name: 'bare node', program: 'node', far: () => ['-e', 'setInterval(() => {}, 1000)'] };
+/** What can't be undercut: no decision, no log. */
+const FLOORS = [
+  { name: 'floor: C', program: compile(scratch, 'floor'), far: () => [] },
+  {
+    name: 'floor: Node',
+    program: 'node',
+    far: () => [path.join(import.meta.dirname, 'support/floor.cjs'), path.join(ROOT, 'node_modules/koffi')],
+  },
+];
 
 function earlyoomLike(name, program, basis) {
   const args = ['--dryrun', '-r', '3600'];
@@ -219,7 +228,7 @@ for (let run = 0; run < runs; run++) {
   }
   honestMeminfo();
   await crowd.stop();
-  for (const guard of [...GUARDS, NODE]) {
+  for (const guard of [...GUARDS, ...FLOORS]) {
     const sample = await watch(guard, guard.far());
     if (sample === null)
       throw new Error(`${guard.name} fires at its default limits: this machine has no memory to spare`);

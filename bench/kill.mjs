@@ -37,7 +37,7 @@ const VICTIM_MIB = 600;
 const BACK_SHARE = 0.95;
 const LOG_PERIOD_US = 100;
 /** A guard has rehearsed by then. */
-const SETTLE_MS = 1500;
+const SETTLE_MS = 2000;
 /** A starved victim takes seconds. */
 const BACK_MS_MAX = 30_000;
 const LOOK_MS = 50;

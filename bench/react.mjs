@@ -34,7 +34,7 @@ const { values: flags } = parseArgs({
 const runs = Number(flags.runs);
 
 /** Longer than the guard rehearses at start, and no longer: the hog's warm memory cools (see hog.mjs). */
-const SETTLE_MS = 1500;
+const SETTLE_MS = 2000;
 const HEADROOM_MIB = 300;
 const HOG_MIB = 900;
 

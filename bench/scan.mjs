@@ -17,8 +17,8 @@
  *           the part that changes
  *
  * Debug mode, in which ours and earlyoom print the time themselves, would not do: earlyoom prints a line for each
- * process from within the scan. Nor would strace, which costs several times what it measures. The first choice after
- * a start is not counted: the kernel has made the /proc entries that it keeps by then, and ours has compiled what it
+ * process from within the scan. Nor would strace, which costs several times what it measures. The first choices after
+ * a start are not counted: the kernel has made the /proc entries that it keeps by then, and ours has compiled what it
  * runs, as it has when it counts (it rehearses). Each guard is started twice for each cell, in turns.
  *
  * Two leaders, because a guard that reads lazily profits from a clear one: "far" has oom_score_adj 1000, twice
@@ -53,6 +53,8 @@ const sizes = flags.sizes.split(',').map(Number);
 const STARTS = 2;
 const runs = Math.ceil(Number(flags.runs) / STARTS) * STARTS;
 
+/** A guard has rehearsed by then, all that it does between its choices, which takes a second and, beside 10,000, two. */
+const SETTLE_MS = 4000;
 /** After its choice a guard has gone to sleep by then, for 80 ms more at least. */
 const RESTS_MS = 20;
 const BALLOON_MIB = 150;
@@ -114,7 +116,8 @@ async function choices(guard, patterns, count) {
   // Or Python would keep its lines for a while.
   const said = await Said.start(stamp, guard.program, guard.args(patterns), { PYTHONUNBUFFERED: '1' });
   const samples = [];
-  let end = await said.line(guard.ends);
+  await sleep(SETTLE_MS);
+  let end = await said.line(guard.ends, said.lines.length);
   await sleep(RESTS_MS);
   let cpu = cpuMs(said.pid);
   while (samples.length < count) {

@@ -11,6 +11,8 @@ export const ENOTCONN = constants.errno.ENOTCONN;
 export const ENAMETOOLONG = constants.errno.ENAMETOOLONG;
 export const ENOSYS = constants.errno.ENOSYS;
 export const ETIME = constants.errno.ETIME;
+export const EMFILE = constants.errno.EMFILE;
+export const ENFILE = constants.errno.ENFILE;
 
 /* glibc's strerror texts, for the errors that users grep for; the others show their name (`ENXIO`). */
 const TEXT = new Map<number, string>([

@@ -220,7 +220,7 @@ export function measureTick(sampler: MemorySampler): number {
 }
 
 /** A guard whose poll never waits, whose log goes nowhere, and which may kill one process only. */
-export class Stage {
+class Stage {
   readonly guard: Guard;
   readonly parts: GuardParts & { scan: ProcessScan };
   private readonly alwaysReady = open(cString('/dev/null'), O_RDONLY);

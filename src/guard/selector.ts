@@ -45,15 +45,23 @@ export class Selector {
 
   /** Fills the table with every fact of every process. Returns 0 or -errno. */
   scanAll(): number {
+    this.files.beginMany();
     const result = this.scan.scan(this.table);
     for (let row = 0; row < this.table.count; row++) this.complete(row);
+    this.files.endMany();
     return result;
   }
 
   /** The victim's row, or -1 if there is none, in a table that holds what it took to find it. */
   select(): number {
-    const row = this.selectFromShortlist();
-    if (row !== -1) return row;
+    this.files.beginMany();
+    let row = this.selectFromShortlist();
+    if (row === -1) row = this.selectFromAll();
+    this.files.endMany();
+    return row;
+  }
+
+  private selectFromAll(): number {
     const { sortByRss } = this.policy;
     const result = sortByRss ? this.scan.scan(this.table) : this.scan.scanScores(this.table);
     return result < 0 ? -1 : this.leader();

@@ -1,7 +1,10 @@
 /*
  * The files of one process, /proc/PID/NAME: opened, read and closed again in one go, relative to the
- * directory's fd, through one path buffer.
+ * directory's fd, through one path buffer. Between `beginMany` and `endMany` some stay open until they can be closed
+ * together, which is cheaper.
  */
+import { EMFILE, ENFILE } from '../../native-shims/errno.js';
+import { FdBatch } from '../../native-shims/fd-batch.js';
 import { close, O_DIRECTORY, O_RDONLY, open, openat, pread } from '../../native-shims/files.js';
 import { cString, fixedBuffer } from '../../native-shims/libc.js';
 
@@ -21,6 +24,8 @@ const PATH_BYTES = 64;
 
 export class PidFiles {
   private readonly path = fixedBuffer(PATH_BYTES);
+  private readonly batch = new FdBatch();
+  private many = false;
 
   private constructor(readonly directoryFd: number) {}
 
@@ -40,19 +45,39 @@ export class PidFiles {
   read(pid: number, file: PidFile, buffer: Uint8Array): number {
     const digits = this.writePid(pid);
     this.path.set(file, digits);
-    const fd = openat(this.directoryFd, this.path, O_RDONLY);
+    const fd = this.openPath(O_RDONLY);
     if (fd < 0) return fd;
     const length = pread(fd, buffer, 0);
-    close(fd);
+    if (this.many) this.batch.close(fd);
+    else close(fd);
     return length;
+  }
+
+  /** From now on what was read may stay open for a while. */
+  beginMany(): void {
+    this.many = true;
+  }
+
+  /** Closes what is open still. */
+  endMany(): void {
+    this.many = false;
+    this.batch.flush();
   }
 
   /** Whether the directory has an entry for `pid`. */
   has(pid: number): boolean {
     this.path[this.writePid(pid)] = 0;
-    const fd = openat(this.directoryFd, this.path, O_RDONLY | O_DIRECTORY);
+    const fd = this.openPath(O_RDONLY | O_DIRECTORY);
     if (fd >= 0) close(fd);
     return fd >= 0;
+  }
+
+  /** Opens what `path` names; where no more files may be open, after closing those that wait for it. */
+  private openPath(flags: number): number {
+    const fd = openat(this.directoryFd, this.path, flags);
+    if ((fd !== -EMFILE && fd !== -ENFILE) || this.batch.isEmpty) return fd;
+    this.batch.flush();
+    return openat(this.directoryFd, this.path, flags);
   }
 
   /** Writes `pid` in decimal to the start of the path; returns how many digits. */

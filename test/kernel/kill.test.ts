@@ -109,6 +109,34 @@ describeIf(namespacesWork, 'needs unshare --pid (root)', 'a kill in a PID namesp
   });
 });
 
+/** Shell commands that start the guard ("$@") with an output that takes nothing. */
+const STUCK_OUTPUTS: Record<string, string> = {
+  'is a full disk': 'exec "$@" >/dev/full 2>&1',
+  'is a pipe that is full, and its reader stopped': [
+    'fifo=$(mktemp -u) && mkfifo "$fifo" && exec 3<>"$fifo" && rm "$fifo"',
+    'dd if=/dev/zero bs=4096 count=1024 oflag=nonblock >&3 2>/dev/null',
+    'exec "$@" >&3 2>&3',
+  ].join('; '),
+  'is closed': 'exec "$@" >&- 2>&-',
+};
+
+describeIf(namespacesWork, 'needs unshare --pid (root)', 'a kill by a guard whose output', () => {
+  it.each(Object.entries(STUCK_OUTPUTS))('%s', async (_name, command) => {
+    const { hogs, stderr, guardExit } = await inNamespace({
+      hogs: [hog()],
+      guard: {
+        program: 'sh',
+        args: ['-c', command, 'sh', bin('oom-backstop'), '-d', '-M', 'LIMITS', '-N', '/bin/true'],
+      },
+    });
+    expect(stderr).toBe('');
+    expect(hogs[0]?.events.map(({ event }) => event)).toContain('term');
+    expect(hogs[0]?.exit).toMatchObject({ code: 0, signal: null });
+    // Ended by the test: it has outlived its kill.
+    expect(guardExit).toEqual({ code: null, signal: 'SIGTERM' });
+  });
+});
+
 describeIf(namespacesWork, 'needs unshare --pid (root)', 'who is chosen', () => {
   /* The big one would be chosen; `small` is big enough to be chosen by name. */
   const two = [hog({ name: 'small', maxMib: 200, holdMs: 5000 }), hog({ name: 'big', maxMib: 500, holdMs: 5000 })];

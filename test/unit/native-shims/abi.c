@@ -37,6 +37,7 @@ IS(POLLERR, 8);
 /* pidfd.ts */
 IS(SYS_pidfd_send_signal, 424);
 IS(SYS_pidfd_open, 434);
+IS(SYS_close_range, 436);
 /* regex.ts */
 AT_MOST(sizeof(regex_t), 256);
 IS(REG_EXTENDED, 1);
