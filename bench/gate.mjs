@@ -57,6 +57,7 @@ try {
     outfile: program,
     bundle: true,
     platform: 'node',
+    // For `await`. koffi is loaded before native-shims/inherited-flags.ts then, which does not matter here.
     format: 'esm',
     external: ['koffi'],
     logLevel: 'error',

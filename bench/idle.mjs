@@ -79,11 +79,11 @@ const GUARDS = [
   earlyoomLike(about.earlyoom.replace(' v', ' '), 'earlyoom', earlyoomBasis),
 ];
 if (about.nohang !== null) GUARDS.push(nohang());
-/** What can't be undercut: no decision, no log. */
+/** What can't be undercut, in CPU and wake-ups: no decision, no log. Their memory is that of plain programs. */
 const FLOORS = [
-  { name: 'floor: C', program: compile(scratch, 'floor'), far: () => [] },
+  { name: 'C floor', program: compile(scratch, 'floor'), far: () => [] },
   {
-    name: 'floor: Node',
+    name: 'Node floor',
     program: 'node',
     far: () => [path.join(import.meta.dirname, 'support/floor.cjs'), path.join(ROOT, 'node_modules/koffi')],
   },

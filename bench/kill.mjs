@@ -36,7 +36,7 @@ const VICTIM_MIB = 600;
 /** The rest is what others do meanwhile. */
 const BACK_SHARE = 0.95;
 const LOG_PERIOD_US = 100;
-/** A guard has rehearsed by then. */
+/** A guard has rehearsed by then, and the victim's memory lies still. */
 const SETTLE_MS = 2000;
 /** A starved victim takes seconds. */
 const BACK_MS_MAX = 30_000;
@@ -76,7 +76,7 @@ async function once(killer, niceness) {
   const pid = Number(text.split(' ')[1]);
   setPriority(pid, niceness);
   const guard = killer.program === null ? null : await Said.start(stamp, killer.program, ARGS);
-  if (guard !== null) await sleep(SETTLE_MS);
+  await sleep(SETTLE_MS);
   const busy = niceness === 0 ? [] : Array.from({ length: BUSY_PER_CORE * cpus().length }, startBusy);
   const log = await Said.start(stamp, memoryLog, [honest, String(LOG_PERIOD_US)]);
   await log.line(/^ready/);
@@ -127,7 +127,11 @@ const results = [];
 for (const [situation, niceness] of Object.entries(NICENESS)) {
   const samples = KILLERS.map(() => []);
   for (let run = 0; run < runs; run++) {
-    for (const [index, killer] of KILLERS.entries()) samples[index].push(await once(killer, niceness));
+    // Nobody always after the same.
+    for (let turn = 0; turn < KILLERS.length; turn++) {
+      const index = (run + turn) % KILLERS.length;
+      samples[index].push(await once(KILLERS[index], niceness));
+    }
   }
   for (const [index, { name }] of KILLERS.entries()) {
     results.push({ situation, killer: name, backMs: summary(samples[index]) });

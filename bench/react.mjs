@@ -1,7 +1,7 @@
 /*
  * bench:react: how long from the limit to the victim, side by side with Debian's earlyoom.
  *
- *   npm run bench:react [-- --runs 10]
+ *   npm run bench:react [-- --runs 10 --only NAME]
  *
  * A hog (test/support/hog.mjs) grows in a PID namespace together with one guard. The hog itself notes
  * CLOCK_MONOTONIC when /proc/meminfo first shows the limit crossed (it looks after each half MiB), and again in its
@@ -29,7 +29,7 @@ import { compile, scratchDirectory } from './support/namespace.mjs';
 const ROOT = path.resolve(import.meta.dirname, '..');
 const SCENARIO = path.join(ROOT, 'test/support/scenario.mjs');
 const { values: flags } = parseArgs({
-  options: { runs: { type: 'string', default: '10' }, only: { type: 'string', default: '' } },
+  options: { runs: { type: 'string', default: '10' }, only: { type: 'string' } },
 });
 const runs = Number(flags.runs);
 
@@ -46,7 +46,8 @@ const SITUATIONS = [
   { name: '200 MiB/s beside 2,000', rateMibPerS: 200, others: 2000 },
   { name: 'unbounded beside 2,000', rateMibPerS: 0, others: 2000 },
   { name: '200 MiB/s beside 10,000, expected', rateMibPerS: 200, others: 10_000, armedMs: 35_000 },
-].filter(({ name }) => name.includes(flags.only));
+].filter(({ name }) => flags.only === undefined || name === flags.only);
+if (SITUATIONS.length === 0) throw new Error(`no such situation: ${flags.only}`);
 
 const about = machine();
 const earlyoomBasis = /v1\.[0-7]\b/.test(about.earlyoom) ? 'total' : 'user';
@@ -78,6 +79,7 @@ function once(guard, { rateMibPerS, others = 0, armedMs = SETTLE_MS }) {
     JSON.stringify(scenario),
   ];
   const result = JSON.parse(execFileSync('unshare', args, { encoding: 'utf8', timeout: 90_000 }));
+  if (!result.guardReady) throw new Error(`the guard did not say its limits: ${JSON.stringify(result)}`);
   const [hog] = result.hogs;
   const event = (name) => hog.events.find((candidate) => candidate.event === name);
   const crossed = event('crossed');
@@ -141,7 +143,7 @@ for (const { name } of SITUATIONS) {
     rows.push([index === 0 ? name : '', mibPerS.median, guard, ...figures, ...(index === 0 ? ratios : ['', ''])]);
   }
 }
-save('react', { ...about, runs, results });
+if (flags.only === undefined) save('react', { ...about, runs, results });
 console.log(
   `${about.date}, ${about.kernel}, ${about.cores} cores (${about.cpu}), Node ${about.node}, ${runs} runs each\n`,
 );

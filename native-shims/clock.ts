@@ -9,10 +9,10 @@ const timespec = fixedBuffer(16);
 const halves = new Uint32Array(timespec.buffer);
 
 /**
- * Before everything, in ms: what a field holds until there is a time to put into it. With a fraction, because a field that
- * has held nothing but integers until then makes V8 throw away the code that knew it as one.
+ * What a field for a time, or a span of time, holds until there is one to put into it: next to nothing, but not an
+ * integer, because a field that has held only integers until then makes V8 throw away the code that knew it as one.
  */
-export const LONG_AGO_MS = 0.5;
+export const A_FRACTION = 0.5;
 
 /**
  * A moment that is passed around: the field of an object, because a number with a fraction that is handed from
@@ -20,7 +20,7 @@ export const LONG_AGO_MS = 0.5;
  */
 export class Moment {
   /** Milliseconds since boot, with a fraction. */
-  ms = LONG_AGO_MS;
+  ms = A_FRACTION;
 
   /** Makes it now. */
   update(): void {

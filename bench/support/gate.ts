@@ -87,7 +87,7 @@ const WORK: Record<string, () => void> = {
   },
   'tick that leaks memory': () => {
     watch.lookAgain(1);
-    if (buffers.length < 4000) buffers.push(Buffer.alloc(4096, 1));
+    if (buffers.length < 8000) buffers.push(Buffer.alloc(4096, 1));
   },
 };
 

@@ -1,5 +1,5 @@
 /*
- * What bench:scan and bench:idle share: a PID namespace to run guards in, what a guard says and when, and
+ * What the benches share: a PID namespace to run guards in, what a guard says and when, and
  * the CPU time that it takes.
  */
 import { execFileSync, spawn } from 'node:child_process';
@@ -135,7 +135,7 @@ export function meminfo() {
 /**
  * Puts a copy over /proc/meminfo, in this mount namespace only, with other figures in it: { MemAvailable: kib, ... }.
  * Memory need not be filled then, and nobody else on the machine notices. Returns a function that changes the figures
- * again, for whoever has the copy open: by one write of the same length, so that no half of it can be read.
+ * again, for whoever has the copy open; its length stays the same.
  */
 export function pretendMeminfo(directory, figures) {
   const { text } = meminfo();

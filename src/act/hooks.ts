@@ -10,7 +10,7 @@
  *                       └────── could not be started ──────────────────────────────────────────^
  */
 import { readFileSync } from 'node:fs';
-import { LONG_AGO_MS, type Moment } from '../../native-shims/clock.js';
+import { A_FRACTION, type Moment } from '../../native-shims/clock.js';
 import { strerror } from '../../native-shims/errno.js';
 import { close } from '../../native-shims/files.js';
 import { cString, fixedBuffer } from '../../native-shims/libc.js';
@@ -92,7 +92,7 @@ class HookProcess {
   private state: 'idle' | 'starting' | 'running' = 'idle';
   private pid = 0;
   private pidfd = -1;
-  private startedMs = LONG_AGO_MS;
+  private startedMs = A_FRACTION;
 
   constructor(
     private readonly label: string,

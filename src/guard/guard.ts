@@ -12,7 +12,7 @@
  * watches it too (native-shims/event-loop.ts). A turn costs more than a tick.
  */
 
-import { LONG_AGO_MS, Moment } from '../../native-shims/clock.js';
+import { A_FRACTION, Moment } from '../../native-shims/clock.js';
 import { EINTR, EPERM, ESRCH, ETIME, strerror } from '../../native-shims/errno.js';
 import { SIGKILL, SIGTERM } from '../../native-shims/pidfd.js';
 import type { PollSet } from '../../native-shims/poll.js';
@@ -112,15 +112,15 @@ export class Guard {
   /** How many victims have ended. */
   ended = 0;
   private phase: Phase = 'watching';
-  private phaseSinceMs = LONG_AGO_MS;
-  private signalledMs = LONG_AGO_MS;
-  private pausedUntilMs = LONG_AGO_MS;
-  private nextReportMs = LONG_AGO_MS;
-  private nextComplaintMs = LONG_AGO_MS;
+  private phaseSinceMs = A_FRACTION;
+  private signalledMs = A_FRACTION;
+  private pausedUntilMs = A_FRACTION;
+  private nextReportMs = A_FRACTION;
+  private nextComplaintMs = A_FRACTION;
   private waitMs = 0;
   private turnsInARow = 0;
   /** When Node's event loop gets its next turn, where it can't be watched. */
-  private turnAtMs = LONG_AGO_MS;
+  private turnAtMs = A_FRACTION;
   /** When this tick began. */
   private readonly now = new Moment();
   /** What the next step depends on: one object for all ticks. */
@@ -128,7 +128,7 @@ export class Guard {
     level: LEVEL_NONE,
     victimGone: false,
     preHookDone: false,
-    elapsedMs: LONG_AGO_MS,
+    elapsedMs: A_FRACTION,
     paused: false,
   };
 

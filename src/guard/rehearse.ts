@@ -61,6 +61,9 @@ export const CHECK_MS_MAX = 200;
 
 /** What one step of a rehearsed sweep may take: as much as a tick's. */
 const SWEEP_MS = 1;
+/** What all the steps of one may take; and all of the shortlist's rehearsal. */
+const WHOLE_SWEEP_MS_MAX = 100;
+const SHORTLIST_MS_MAX = 400;
 const WHOLE_CORE = { sweepShare: 1 };
 const NO_SWEEP = { sweepShare: 0 };
 
@@ -86,7 +89,7 @@ const READY_POLL_SLOT = 1;
 const HOOKS_POLL_SLOT = 2;
 
 /**
- * Start-up takes half a second, and ten times as long on a slow machine, and the guard may have been started when it
+ * Start-up takes more than a second, and ten times as long on a slow machine, and the guard may have been started when it
  * is needed most. So it keeps watch meanwhile: a look at memory after each step, without a wait, and if it has to kill, the
  * rehearsal waits for that.
  */
@@ -101,11 +104,14 @@ export class Watch {
   ) {}
 
   /** Looks once, and stays as long as a kill takes. */
-  look(): void {
-    this.pollSet.watch(this.readySlot, this.alwaysReady, POLLIN);
-    this.guard.tick();
-    this.pollSet.clear(this.readySlot);
-    while (this.guard.busy) this.guard.tick();
+  async look(): Promise<void> {
+    if (!this.lookAgain(1)) await turn();
+    await this.stay();
+  }
+
+  /** Stays as long as a kill takes that is under way. */
+  async stay(): Promise<void> {
+    while (this.guard.busy) if (this.guard.tick()) await turn();
   }
 
   /** Looks so often, or until Node's event loop is to have a turn. Returns whether it came to the end. */
@@ -123,13 +129,13 @@ export class Watch {
 }
 
 /** Runs the selection until V8 has compiled it. */
-export function rehearseSelection(selector: Selector, watch: Watch): void {
+export async function rehearseSelection(selector: Selector, watch: Watch): Promise<void> {
   const untilMs = monotonicMs() + SELECTION_MS_MAX;
   let rows = 0;
   for (let scan = 0; (scan < SELECTIONS || rows < SELECTION_ROWS) && monotonicMs() < untilMs; scan++) {
     selector.select();
     rows += selector.table.count;
-    watch.look();
+    await watch.look();
   }
 }
 
@@ -140,27 +146,36 @@ export interface RehearsalParts {
   selfPid: number | null;
 }
 
-/** Sweeps and selects by the shortlist, so often; leaves it as it was: knowing nothing. */
-export function rehearseShortlist(shortlist: Shortlist, selector: Selector, watch: Watch, times: number): void {
+/** Sweeps, selects by what was found and forgets it again, so often, as far as the time goes. */
+export async function rehearseShortlist(
+  shortlist: Shortlist,
+  selector: Selector,
+  watch: Watch,
+  times: number,
+): Promise<void> {
+  const untilMs = monotonicMs() + SHORTLIST_MS_MAX;
   const now = new Moment();
-  now.update();
-  for (let time = 0; time < times; time++) {
-    now.ms += SWEEP_MS;
-    shortlist.advance(WHOLE_CORE, now);
+  for (let time = 0; time < times && monotonicMs() < untilMs; time++) {
+    const sweptByMs = monotonicMs() + WHOLE_SWEEP_MS_MAX;
+    now.update();
+    while (!shortlist.isReady && monotonicMs() < sweptByMs) {
+      now.ms += SWEEP_MS;
+      shortlist.advance(WHOLE_CORE, now);
+    }
     selector.select();
+    shortlist.advance(NO_SWEEP, now);
+    await watch.look();
   }
-  shortlist.advance(NO_SWEEP, now);
-  watch.look();
 }
 
 /** Ends one child with SIGTERM and one with SIGKILL. */
-export function rehearseKills(parts: RehearsalParts, watch: Watch): void {
+export async function rehearseKills(parts: RehearsalParts, watch: Watch): Promise<void> {
   const program = usable('sleep');
   if (program === null) return;
   killChild(parts, program, ALWAYS_TERM);
-  watch.look();
+  await watch.look();
   killChild(parts, program, ALWAYS_KILL);
-  watch.look();
+  await watch.look();
 }
 
 /**
@@ -184,6 +199,7 @@ export async function rehearseTicks(watch: Watch, msMax: number): Promise<boolea
     // Less than nothing: it was collected in between.
     clean = garbage >= 0 && garbage < GARBAGE_BYTES_MAX ? clean + 1 : 0;
   }
+  await watch.stay();
   return clean === CLEAN_BATCHES;
 }
 
@@ -222,7 +238,7 @@ export function measureTick(sampler: MemorySampler): number {
 /** A guard whose poll never waits, whose log goes nowhere, and which may kill one process only. */
 class Stage {
   readonly guard: Guard;
-  readonly parts: GuardParts & { scan: ProcessScan };
+  readonly parts: GuardParts;
   private readonly alwaysReady = open(cString('/dev/null'), O_RDONLY);
 
   constructor({ files, sampler, selfPid }: RehearsalParts, limits: Limits, onlyPid: number) {
@@ -239,7 +255,6 @@ class Stage {
     this.parts = {
       log,
       sampler,
-      scan,
       cadence: new Cadence(0),
       selector: new Selector(files, scan, selection, setAside, null, new CandidateTable(STAGE_ROWS)),
       shortlist: null,

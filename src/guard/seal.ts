@@ -19,7 +19,9 @@ import { type LockResult, lockMemory, widen } from './lock.js';
 /**
  * Has V8 keep what it has compiled, and its young generation as small as it begins: grown, it would stay at 16 MiB for
  * garbage that is not made. And has it collect when it must only: by itself, some seconds after start-up, it would mark
- * the heap step by step because it finds itself idle. To be called before anything else.
+ * the heap step by step because it finds itself idle. And has it note from the first call on what a function is called
+ * with (by itself it begins after some calls, to save memory): else what runs once or twice, as a kill does, teaches the
+ * compiler nothing. To be called before anything else.
  */
 export function tuneEngine(): void {
   setFlagsFromString('--semi-space-growth-factor=1');
@@ -39,11 +41,11 @@ const COLLECTIONS = 2;
 export async function seal(
   compile: () => Promise<void>,
   touch: () => Promise<boolean>,
-  look: () => void,
+  look: () => Promise<void>,
 ): Promise<LockResult> {
   for (let collection = 0; collection < COLLECTIONS; collection++) {
     collect();
-    look();
+    await look();
     // Its finalizers run at the event loop's next turn.
     await turn();
   }
@@ -51,12 +53,17 @@ export async function seal(
   setFlagsFromString('--no-opt');
   trimHeap();
   const result = lockMemory([], true);
-  look();
-  if (!(await touch())) {
-    setFlagsFromString('--opt');
-    await compile();
-    // A guard that has much to do or to say is never done with compiling: then it goes on as it runs.
-    if (await touch()) setFlagsFromString('--no-opt');
+  try {
+    await look();
+    if (!(await touch())) {
+      setFlagsFromString('--opt');
+      await compile();
+      // A guard that has much to do or to say is never done with compiling: then it goes on as it runs.
+      if (await touch()) setFlagsFromString('--no-opt');
+    }
+  } catch (error) {
+    settle(result);
+    throw error;
   }
   return result;
 }

@@ -14,7 +14,7 @@
  * Not covered, and so as old as the last sweep: a new oom_score_adj, a new name where patterns are used, and pages
  * that were there already and are mapped by one more process (shared memory).
  */
-import { LONG_AGO_MS, Moment } from '../../native-shims/clock.js';
+import { A_FRACTION, Moment } from '../../native-shims/clock.js';
 import { scoreBound, whyNot } from '../decide/ranking.js';
 import type { AllocationClock } from '../sample/allocation-clock.js';
 import type { PidWalk } from '../sample/pid-walk.js';
@@ -108,8 +108,8 @@ export class Shortlist {
   private ready = new Survey();
   private next = new Survey();
   private sweeping = false;
-  private allowanceMs = LONG_AGO_MS;
-  private lastMs = LONG_AGO_MS;
+  private allowanceMs = A_FRACTION;
+  private lastMs = A_FRACTION;
   private readonly began = new Moment();
   private readonly ended = new Moment();
   private readonly one = new CandidateTable(1);
@@ -126,6 +126,11 @@ export class Shortlist {
     private readonly machine: Machine,
     private readonly scoreFactor: number,
   ) {}
+
+  /** Whether a sweep has been completed. */
+  get isReady(): boolean {
+    return this.ready.complete;
+  }
 
   /** Sweeps on, with the cadence's share of a core since the last time; with none it forgets what it knows. */
   advance(cadence: SweepShare, now: Moment): void {

@@ -77,10 +77,13 @@ export function prepareProcess(persona: Persona): void {
  */
 export function startGuard(options: GuardOptions, files: PidFiles, sampler: MemorySampler, log: Log): void {
   const prepared = prepareGuard(options, files, sampler, log);
-  void sealGuard(prepared, log).then(() => {
-    prepared.watch.close();
-    setImmediate(() => prepared.guard.run());
-  });
+  void sealGuard(prepared, log)
+    // It guards all the same, only not as well.
+    .catch((error) => sayNotSealed(log, error))
+    .then(() => {
+      prepared.watch.close();
+      setImmediate(() => prepared.guard.run());
+    });
 }
 
 /** A guard with all that it takes, and how to rehearse it. */
@@ -89,7 +92,7 @@ export interface PreparedGuard {
   watch: Watch;
   selector: Selector;
   shortlist: Shortlist | null;
-  rehearseKills: () => void;
+  rehearseKills: () => Promise<void>;
 }
 
 /**
@@ -149,8 +152,8 @@ export function prepareGuard(options: GuardOptions, files: PidFiles, sampler: Me
     watch,
     selector,
     shortlist,
-    rehearseKills: () => {
-      if (selfPid === process.pid) rehearseKills({ files, sampler, selfPid }, watch);
+    rehearseKills: async () => {
+      if (selfPid === process.pid) await rehearseKills({ files, sampler, selfPid }, watch);
     },
   };
 }
@@ -161,18 +164,18 @@ export async function sealGuard(prepared: PreparedGuard, log: Log): Promise<void
   const compile = async (): Promise<void> => {
     // What was compiled while the first kill was under way has not seen all of it, and is thrown away by the second.
     for (let pass = 0; pass < COMPILE_PASSES; pass++) {
-      prepared.rehearseKills();
+      await prepared.rehearseKills();
       // It lets go of the children.
       await turn();
-      rehearseSelection(selector, watch);
-      if (shortlist !== null) rehearseShortlist(shortlist, selector, watch, SWEEPS_UNTIL_COMPILED);
+      await rehearseSelection(selector, watch);
+      if (shortlist !== null) await rehearseShortlist(shortlist, selector, watch, SWEEPS_UNTIL_COMPILED);
       await rehearseTicks(watch, COMPILE_MS_MAX);
     }
   };
-  const touch = (): Promise<boolean> => {
-    prepared.rehearseKills();
+  const touch = async (): Promise<boolean> => {
+    await prepared.rehearseKills();
     selector.select();
-    if (shortlist !== null) rehearseShortlist(shortlist, selector, watch, SWEEPS_ONCE);
+    if (shortlist !== null) await rehearseShortlist(shortlist, selector, watch, SWEEPS_ONCE);
     return rehearseTicks(watch, CHECK_MS_MAX);
   };
   const result = await seal(compile, touch, () => watch.look());
@@ -198,6 +201,16 @@ function openShortlist(
   if (typeof clock === 'number' || typeof directory === 'number') return null;
   const walk = new PidWalk(directory.directoryFd);
   return new Shortlist(scan, walk, clock, options.selection, sampler.memory, scoreFactorOf(release()));
+}
+
+/** Something in the rehearsal or the engine's functions that it needs. */
+function sayNotSealed(log: Log, error: unknown): void {
+  log
+    .begin('warn')
+    .text('not rehearsed and not locked in memory: ')
+    .foreign(String(error))
+    .text(' - continuing anyway');
+  log.end();
 }
 
 /** What can't be kept in memory. */

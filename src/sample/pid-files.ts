@@ -3,7 +3,7 @@
  * directory's fd, through one path buffer. Between `beginMany` and `endMany` some stay open until they can be closed
  * together, which is cheaper.
  */
-import { EMFILE, ENFILE } from '../../native-shims/errno.js';
+import { EMFILE, ENFILE, ENOMEM } from '../../native-shims/errno.js';
 import { FdBatch } from '../../native-shims/fd-batch.js';
 import { close, O_DIRECTORY, O_RDONLY, open, openat, pread } from '../../native-shims/files.js';
 import { cString, fixedBuffer } from '../../native-shims/libc.js';
@@ -47,7 +47,8 @@ export class PidFiles {
     this.path.set(file, digits);
     const fd = this.openPath(O_RDONLY);
     if (fd < 0) return fd;
-    const length = pread(fd, buffer, 0);
+    let length = pread(fd, buffer, 0);
+    if (length === -ENOMEM && this.makeRoom()) length = pread(fd, buffer, 0);
     if (this.many) this.batch.close(fd);
     else close(fd);
     return length;
@@ -72,12 +73,18 @@ export class PidFiles {
     return fd >= 0;
   }
 
-  /** Opens what `path` names; where no more files may be open, after closing those that wait for it. */
+  /** Opens what `path` names; where no more files may be open, or their memory is lacking, after making room. */
   private openPath(flags: number): number {
     const fd = openat(this.directoryFd, this.path, flags);
-    if ((fd !== -EMFILE && fd !== -ENFILE) || this.batch.isEmpty) return fd;
+    const noRoom = fd === -EMFILE || fd === -ENFILE || fd === -ENOMEM;
+    return noRoom && this.makeRoom() ? openat(this.directoryFd, this.path, flags) : fd;
+  }
+
+  /** Closes the files that wait for it. Returns whether there were any. */
+  private makeRoom(): boolean {
+    const { isEmpty } = this.batch;
     this.batch.flush();
-    return openat(this.directoryFd, this.path, flags);
+    return !isEmpty;
   }
 
   /** Writes `pid` in decimal to the start of the path; returns how many digits. */

@@ -114,7 +114,7 @@ const STUCK_OUTPUTS: Record<string, string> = {
   'is a full disk': 'exec "$@" >/dev/full 2>&1',
   'is a pipe that is full, and its reader stopped': [
     'fifo=$(mktemp -u) && mkfifo "$fifo" && exec 3<>"$fifo" && rm "$fifo"',
-    'dd if=/dev/zero bs=4096 count=1024 oflag=nonblock >&3 2>/dev/null',
+    'dd if=/dev/zero of=/proc/self/fd/3 bs=4096 count=1024 oflag=nonblock 2>/dev/null',
     'exec "$@" >&3 2>&3',
   ].join('; '),
   'is closed': 'exec "$@" >&- 2>&-',

@@ -37,6 +37,8 @@ interface HogResult {
 }
 
 export interface ScenarioResult {
+  /** Whether it named its limits, on either stream (support/stamp.c of the benches joins them). */
+  guardReady: boolean;
   guardPid: number;
   guardExit: { code: number | null; signal: string | null } | null;
   stdout: string;

@@ -88,8 +88,8 @@ let guardExit = null;
 guard.on('exit', (code, signal) => (guardExit = { code, signal }));
 
 const READY = /SIGKILL when/;
-for (const deadline = Date.now() + 5000; !READY.test(said.stderr) && guardExit === null && Date.now() < deadline; )
-  await sleep(5);
+const ready = () => READY.test(said.stderr) || READY.test(said.stdout);
+for (const deadline = Date.now() + 5000; !ready() && guardExit === null && Date.now() < deadline; ) await sleep(5);
 await sleep(scenario.settleMs ?? 300);
 
 const go = { limitPercent: limits.termPercent, basis: scenario.limits?.basis ?? 'user' };
@@ -103,6 +103,7 @@ if (guardExit === null) guard.kill('SIGTERM');
 for (const deadline = Date.now() + 3000; guardExit === null && Date.now() < deadline; ) await sleep(5);
 
 const result = {
+  guardReady: ready(),
   guardPid: guard.pid,
   guardExit,
   ...said,

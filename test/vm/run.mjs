@@ -85,10 +85,12 @@ function secondThoughts(boot, first) {
   const again = [1, 2].map(() => runBoot({ ...boot, cases }));
   return first.map((result) => {
     if (!onlyGap(result)) return result;
-    const byGap = [result, ...again.flat().filter(({ name }) => name === result.name)].sort((a, b) => a.gapS - b.gapS);
+    const byGap = [result, ...again.flat().filter(({ name }) => name === result.name)].sort(
+      (a, b) => (a.gapS ?? Number.POSITIVE_INFINITY) - (b.gapS ?? Number.POSITIVE_INFINITY),
+    );
     // A run in which more went wrong than the gap is what there is to tell.
     const worse = byGap.find(({ broken }) => broken.length > 0 && !onlyGap({ broken }));
-    return { ...(worse ?? byGap[1]), gapsS: byGap.map(({ gapS }) => gapS) };
+    return { ...(worse ?? byGap[1]), gapsS: byGap.map(({ gapS }) => gapS ?? '–') };
   });
 }
 
