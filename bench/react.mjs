@@ -23,7 +23,7 @@
 import { execFileSync } from 'node:child_process';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { machine, markdown, save, summary } from './measure.mjs';
+import { load, machine, markdown, save, summary } from './measure.mjs';
 import { compile, scratchDirectory } from './support/namespace.mjs';
 
 const ROOT = path.resolve(import.meta.dirname, '..');
@@ -116,7 +116,8 @@ for (const situation of SITUATIONS) {
         decimals,
       ),
     ]);
-    results.push({ situation: situation.name, guard: guard.name, ...Object.fromEntries(figures) });
+    const ran = { date: about.date, commit: about.commit, runs };
+    results.push({ situation: situation.name, guard: guard.name, ran, ...Object.fromEntries(figures) });
     console.error(`${situation.name}, ${guard.name}: ${JSON.stringify(results.at(-1).reactionMs)}`);
   }
 }
@@ -143,7 +144,12 @@ for (const { name } of SITUATIONS) {
     rows.push([index === 0 ? name : '', mibPerS.median, guard, ...figures, ...(index === 0 ? ratios : ['', ''])]);
   }
 }
-if (flags.only === undefined) save('react', { ...about, runs, results });
+// Of a situation that was not run now, what was measured last.
+const kept = (load('react')?.results ?? []).filter(
+  ({ situation }) => !SITUATIONS.some(({ name }) => name === situation),
+);
+save('react', { ...about, results: [...kept, ...results] });
+
 console.log(
   `${about.date}, ${about.kernel}, ${about.cores} cores (${about.cpu}), Node ${about.node}, ${runs} runs each\n`,
 );

@@ -36,14 +36,18 @@ const RATE_WINDOW_MS = 20;
 
 /**
  * When and how much to sweep (guard/shortlist.ts), as a share of a core: little while the limit could be reached
- * within ARM_MS by the fastest filling, much when it will be reached within NEAR_MS as things go.
+ * within ARM_MS by the fastest filling, much when it will be reached within NEAR_MS as things go, and most within URGENT_MS,
+ * which a sweep of 2,000 processes needs 15 ms of.
  */
 const ARM_MS = 340;
 const ARMED_SHARE = 0.003;
 const NEAR_MS = 2000;
 const NEAR_SHARE = 0.1;
+const URGENT_MS = 300;
+const URGENT_SHARE = 0.3;
 /** A sweep is made at ticks, so there have to be some. */
 const NEAR_WAIT_MS_MAX = 10;
+const URGENT_WAIT_MS_MAX = 3;
 
 /** The time, in ms since any fixed moment: a field, because numbers with fractions are garbage when passed on. */
 export interface Now {
@@ -87,12 +91,15 @@ export class Cadence {
     const memMs = memKib > 0 ? memKib / this.memFall.kibPerMs : 0;
     const swapMs = swapKib > 0 ? swapKib / this.swapFall.kibPerMs : 0;
     // At the limit there is nothing to prepare for: a machine that stays there must not pay for sweeps.
-    const near = soonestMs > 0 && Math.max(memMs, swapMs) <= NEAR_MS;
+    const goesOnMs = Math.max(memMs, swapMs);
+    const near = soonestMs > 0 && goesOnMs <= NEAR_MS;
+    const urgent = near && goesOnMs <= URGENT_MS;
     const armed = soonestMs <= ARM_MS;
-    this.sweepShare = near ? NEAR_SHARE : armed ? ARMED_SHARE : 0;
+    this.sweepShare = urgent ? URGENT_SHARE : near ? NEAR_SHARE : armed ? ARMED_SHARE : 0;
     this.noteFall(memory.memAvailableKib, now);
     const floor = now.ms - this.lastFallMs < FALLING_MS ? this.fallingMs : this.standingMs;
-    this.waitMs = Math.min(Math.max(Math.floor(soonestMs), floor), near ? NEAR_WAIT_MS_MAX : WAIT_MS_MAX);
+    const most = urgent ? Math.max(URGENT_WAIT_MS_MAX, floor) : near ? NEAR_WAIT_MS_MAX : WAIT_MS_MAX;
+    this.waitMs = Math.min(Math.max(Math.floor(soonestMs), floor), most);
   }
 
   private noteFall(availableKib: number, now: Now): void {

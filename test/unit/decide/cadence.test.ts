@@ -107,6 +107,14 @@ describe('Cadence', () => {
       ],
     ],
     [
+      'most where it will be in no time',
+      0.3,
+      [
+        [0, above(6_000)],
+        [1000, above(1_000)],
+      ],
+    ],
+    [
       'little where it falls slowly',
       0.003,
       [
