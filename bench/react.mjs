@@ -14,8 +14,7 @@
  *
  * With nobody else, and beside a crowd (support/crowd.c). There ours has a shortlist if it had the time to make one: beside
  * 2,000 it has some seconds; or none, with a hog that comes at once; and beside 10,000 half a minute, at its 0.3 % of a core.
- * earlyoom makes none, and so need not wait. That is what bench:kill does not show, and the other way round: from
- * the signal to the memory.
+ * earlyoom makes none, and so need not wait. What comes after the signal is bench:kill's.
  *
  * earlyoom 1.7 compares with percent of MemTotal, 1.8 and later with percent of user mem total; the crossing is
  * noted by the rule of the guard that runs.

@@ -10,39 +10,24 @@ import { PerformanceObserver } from 'node:perf_hooks';
 import { Moment, monotonicMs } from '../../native-shims/clock.js';
 import { O_RDONLY, open } from '../../native-shims/files.js';
 import { cString } from '../../native-shims/libc.js';
+import { parseGuardOptions } from '../../src/cli/guard-options.js';
 import { openMeminfo, openProcfs } from '../../src/guard/machine.js';
 import { NEVER } from '../../src/guard/rehearse.js';
 import { prepareGuard, prepareProcess, sealGuard } from '../../src/guard/start.js';
 import { Log } from '../../src/report/log.js';
 import { saySending } from '../../src/report/messages.js';
-import type { GuardOptions } from '../../src/shared/options.js';
 import { emptyVictim } from '../../src/shared/victim.js';
 
 const [work = '', times = '0'] = process.argv.slice(2);
-
-/** A whole guard, which can't be provoked. */
-const OPTIONS: GuardOptions = {
-  persona: 'oom-backstop',
-  procfs: '/proc',
-  limits: NEVER,
-  selection: { sortByRss: false, ignoreRootUser: false, onlyPid: 0 },
-  patterns: { prefer: null, avoid: null, ignore: null },
-  killGroup: false,
-  kernelOom: false,
-  dryrun: true,
-  debug: false,
-  raisePriority: false,
-  beforeKill: null,
-  afterKill: null,
-  notifyDbus: false,
-  reportIntervalMs: 1000,
-};
 
 prepareProcess('oom-backstop');
 const log = new Log('rehearsal');
 log.quiet = true;
 const sampler = openMeminfo('/proc');
-const prepared = prepareGuard(OPTIONS, openProcfs('/proc'), sampler, log);
+const request = parseGuardOptions(['--dryrun'], 'oom-backstop', log, () => sampler.memory);
+if (request.kind !== 'run') throw new Error('not the options of a guard');
+// A whole guard, which can't be provoked.
+const prepared = prepareGuard({ ...request.options, limits: NEVER }, openProcfs('/proc'), sampler, log);
 const { watch, selector, shortlist } = prepared;
 if (shortlist === null) throw new Error('a guard without a shortlist');
 const victim = emptyVictim();

@@ -52,7 +52,7 @@ const LOOP_POLL_SLOT = 2;
 const REHEARSAL_POLL_SLOT = 3;
 const HOOKS_POLL_SLOT = 4;
 
-/** Steps of a sweep, 1 ms each. */
+/** Sweeps, and selections by what they found. */
 const SWEEPS_UNTIL_COMPILED = 100;
 const SWEEPS_ONCE = 5;
 

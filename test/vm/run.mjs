@@ -9,9 +9,6 @@
  *   npm run test:vm -- --package TGZ     another tarball than the one packed from this checkout
  *   npm run test:vm -- --gap SECONDS     allow the heartbeat this long a gap (0.3): for a host that pauses by itself
  *
- * The host is shared, and may stop the guest for a moment itself. So a case that breaks its gap and nothing else is run
- * twice more, and the gap in the middle counts; the table shows all three.
- *
  * Needs root and Debian's packages (installed if missing). The guest is built once and kept in OOM_BACKSTOP_VM_DIR
  * (/var/tmp/oom-backstop-vm) under a hash of what it is made from. Exit status 1 if a case breaks what it must hold.
  */
@@ -64,7 +61,7 @@ const image = buildImage();
 const packed = preparePackage();
 const about = machine();
 const results = [];
-for (const boot of boots) results.push(...secondThoughts(boot, runBoot(boot)));
+for (const boot of boots) results.push(...runBoot(boot));
 
 console.log(`\n${tableOf(results)}\n`);
 if (!flags.smoke && flags.package === undefined) keep(results);
@@ -76,23 +73,6 @@ console.log(
 );
 rmSync(packed, { recursive: true });
 process.exit(broken.length === 0 ? 0 : 1);
-
-/** The boot's results, those with a broken gap from three runs. */
-function secondThoughts(boot, first) {
-  const onlyGap = ({ broken }) => broken.length === 1 && broken[0].startsWith('gap');
-  const cases = boot.cases.filter((each) => onlyGap(first.find(({ name }) => name === each.name)));
-  if (cases.length === 0) return first;
-  const again = [1, 2].map(() => runBoot({ ...boot, cases }));
-  return first.map((result) => {
-    if (!onlyGap(result)) return result;
-    const byGap = [result, ...again.flat().filter(({ name }) => name === result.name)].sort(
-      (a, b) => (a.gapS ?? Number.POSITIVE_INFINITY) - (b.gapS ?? Number.POSITIVE_INFINITY),
-    );
-    // A run in which more went wrong than the gap is what there is to tell.
-    const worse = byGap.find(({ broken }) => broken.length > 0 && !onlyGap({ broken }));
-    return { ...(worse ?? byGap[1]), gapsS: byGap.map(({ gapS }) => gapS ?? '–') };
-  });
-}
 
 /** The results of all cases that ever ran here, each from its last run, in the order of cases.mjs. */
 function keep(results) {
@@ -120,7 +100,7 @@ function tableOf(results) {
     result.guard,
     result.killed,
     result.minAvailMib,
-    result.gapsS === undefined ? result.gapS : `${result.gapS} (of ${result.gapsS.join(', ')})`,
+    result.gapS,
     result.fullMaxPercent,
     result.limitToBackS ?? '–',
     result.kernelOom ? 'yes' : 'no',
