@@ -34,9 +34,10 @@ const victim = emptyVictim();
 
 const now = new Moment();
 now.update();
+const share = { sweepShare: 0.1 };
 const sweep = (): void => {
   now.ms += 10;
-  shortlist.advance({ sweepShare: 0.1 }, now);
+  shortlist.advance(share, now);
   shortlist.fill(selector.table);
 };
 

@@ -39,11 +39,11 @@ import { Selector } from './selector.js';
 import type { Shortlist } from './shortlist.js';
 
 /** Rows as many as the compiler needs (measured); bounded in time for slow machines. */
-const SELECTION_ROWS = 4000;
+const SELECTION_ROWS = 1000;
 const SELECTIONS = 10;
-const SELECTION_MS_MAX = 500;
+const SELECTION_MS_MAX = 1000;
 
-const KILL_MS_MAX = 500;
+const KILL_MS_MAX = 1000;
 const CHILD_START_MS_MAX = 200;
 const TICKS_AFTER_KILL = 3;
 
@@ -52,18 +52,25 @@ const TICKS_AFTER_KILL = 3;
  * batches time passes, because what a tick does now and then (measure a rate, report) has to have been seen too. 10
  * to 15 batches here; bounded in time for slow machines.
  */
-const TICKS_PER_BATCH = 500;
+const TICKS_PER_BATCH = 200;
 const CLEAN_BATCHES = 4;
 const BETWEEN_BATCHES_MS = 25;
-const GARBAGE_BYTES_MAX = 1024;
+const GARBAGE_BYTES_MAX = 512;
 export const COMPILE_MS_MAX = 700;
 export const CHECK_MS_MAX = 200;
+
+/** A rest is that much longer than the step before it, up to a maximum; with a look at memory after each part of it. */
+const REST_FACTOR = 2;
+const REST_MS_MAX = 200;
+const BETWEEN_LOOKS_MS = 10;
+/** A step that can be divided takes no more without a rest. */
+const STEP_MS_MAX = 20;
 
 /** What one step of a rehearsed sweep may take: as much as a tick's. */
 const SWEEP_MS = 1;
 /** What all the steps of one may take; and all of the shortlist's rehearsal. */
 const WHOLE_SWEEP_MS_MAX = 100;
-const SHORTLIST_MS_MAX = 400;
+const SHORTLIST_MS_MAX = 800;
 const WHOLE_CORE = { sweepShare: 1 };
 const NO_SWEEP = { sweepShare: 0 };
 
@@ -91,27 +98,51 @@ const HOOKS_POLL_SLOT = 2;
 /**
  * Start-up takes more than a second, and ten times as long on a slow machine, and the guard may have been started when it
  * is needed most. So it keeps watch meanwhile: a look at memory after each step, without a wait, and if it has to kill, the
- * rehearsal waits for that.
+ * rehearsal waits for that. And it has the highest priority there is, on a machine where others may be struggling (the admin
+ * who restarts it): so it takes a third of a core, and the compiler's threads have no priority at all (guard/start.ts).
  */
 export class Watch {
   private readonly alwaysReady = open(cString('/dev/null'), O_RDONLY);
+  private readonly pause = new PollSet(1);
+  private readonly now = new Moment();
 
-  /** @param readySlot  a slot of the guard's `pollSet` that is free */
+  /**
+   * @param readySlot  a slot of the guard's `pollSet` that is free
+   * @param stepMs     when the step began that is under way
+   */
   constructor(
     private readonly guard: Guard,
     private readonly pollSet: PollSet,
     private readonly readySlot: number,
+    private stepMs: number,
   ) {}
 
-  /** Looks once, and stays as long as a kill takes. */
+  /**
+   * Looks once, and stays as long as a kill takes; otherwise it leaves the others twice the time that the last step took,
+   * and looks meanwhile.
+   */
   async look(): Promise<void> {
-    if (!this.lookAgain(1)) await turn();
-    await this.stay();
+    this.now.update();
+    const untilMs = this.now.ms + Math.min((this.now.ms - this.stepMs) * REST_FACTOR, REST_MS_MAX);
+    for (;;) {
+      if (!this.lookAgain(1)) await turn();
+      await this.stay();
+      this.now.update();
+      if (this.now.ms >= untilMs) break;
+      this.pause.wait(Math.min(untilMs - this.now.ms, BETWEEN_LOOKS_MS));
+    }
+  }
+
+  /** A look, if the step that is under way has taken long already. */
+  async rest(): Promise<void> {
+    this.now.update();
+    if (this.now.ms - this.stepMs > STEP_MS_MAX) await this.look();
   }
 
   /** Stays as long as a kill takes that is under way. */
   async stay(): Promise<void> {
     while (this.guard.busy) if (this.guard.tick()) await turn();
+    this.stepMs = monotonicMs();
   }
 
   /** Looks so often, or until Node's event loop is to have a turn. Returns whether it came to the end. */
@@ -161,6 +192,7 @@ export async function rehearseShortlist(
     while (!shortlist.isReady && monotonicMs() < sweptByMs) {
       now.ms += SWEEP_MS;
       shortlist.advance(WHOLE_CORE, now);
+      await watch.rest();
     }
     selector.select();
     shortlist.advance(NO_SWEEP, now);
@@ -172,10 +204,8 @@ export async function rehearseShortlist(
 export async function rehearseKills(parts: RehearsalParts, watch: Watch): Promise<void> {
   const program = usable('sleep');
   if (program === null) return;
-  killChild(parts, program, ALWAYS_TERM);
-  await watch.look();
-  killChild(parts, program, ALWAYS_KILL);
-  await watch.look();
+  await killChild(parts, program, ALWAYS_TERM, watch);
+  await killChild(parts, program, ALWAYS_KILL, watch);
 }
 
 /**
@@ -210,7 +240,7 @@ function youngBytes(): number {
 }
 
 /** Shows a cadence memory that falls to nothing, fast and slowly, and comes back. */
-export function rehearseCadence(memory: Meminfo): void {
+export async function rehearseCadence(memory: Meminfo, watch: Watch): Promise<void> {
   const cadence = new Cadence(0);
   // The same kind of object, to V8, as the real one: made in the same place.
   const seen = Object.assign(emptyMeminfo(), memory);
@@ -221,6 +251,7 @@ export function rehearseCadence(memory: Meminfo): void {
     seen.swapFreeKib = Math.floor(memory.swapFreeKib * left);
     now.ms += (sample % 7) * 10.25;
     cadence.observe(seen, SOME_LIMITS, sample % 3 === 0, now);
+    await watch.rest();
   }
 }
 
@@ -276,34 +307,31 @@ class Stage {
 }
 
 /** Starts a child and lets a guard end it. */
-function killChild(parts: RehearsalParts, program: string, limits: Limits): void {
+async function killChild(parts: RehearsalParts, program: string, limits: Limits, watch: Watch): Promise<void> {
   const slot = new SpawnSlot(program, [cString('sleep'), cString('10')], []);
   slot.start(() => undefined);
-  const pid = startedPid(slot);
+  const startsByMs = monotonicMs() + CHILD_START_MS_MAX;
+  while (slot.startedPid() === 0 && monotonicMs() < startsByMs) await watch.look();
+  const pid = slot.startedPid();
   if (pid === 0) return;
   const stage = new Stage(parts, limits, pid);
   const { guard } = stage;
   const { hooks, pollSet } = stage.parts;
   const untilMs = monotonicMs() + KILL_MS_MAX;
-  while (guard.ended === 0 && monotonicMs() < untilMs) guard.tick();
+  for (; guard.ended === 0 && monotonicMs() < untilMs; await watch.look()) guard.tick();
   // Nobody is left to kill, which is a path of its own.
   for (let tick = 0; tick < TICKS_AFTER_KILL; tick++) guard.tick();
   const now = new Moment();
   for (now.update(); hooks.busy && now.ms < untilMs; now.update()) {
     pollSet.wait(0);
     hooks.service(now);
+    await watch.look();
   }
   stage.close();
   if (reap(pid) === STILL_RUNNING) {
     kill(pid, SIGKILL);
-    while (reap(pid) === STILL_RUNNING && monotonicMs() < untilMs + KILL_MS_MAX) pollSet.wait(0);
+    while (reap(pid) === STILL_RUNNING && monotonicMs() < untilMs + KILL_MS_MAX) await watch.look();
   }
-}
-
-function startedPid(slot: SpawnSlot): number {
-  const untilMs = monotonicMs() + CHILD_START_MS_MAX;
-  while (slot.startedPid() === 0 && monotonicMs() < untilMs);
-  return slot.startedPid();
 }
 
 /** The path of a program that every system has, or null. */

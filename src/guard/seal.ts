@@ -21,13 +21,16 @@ import { type LockResult, lockMemory, widen } from './lock.js';
  * garbage that is not made. And has it collect when it must only: by itself, some seconds after start-up, it would mark
  * the heap step by step because it finds itself idle. And has it note from the first call on what a function is called
  * with (by itself it begins after some calls, to save memory): else what runs once or twice, as a kill does, teaches the
- * compiler nothing. To be called before anything else.
+ * compiler nothing. And has it compile after an eighth of the calls: the rehearsal is shorter, and what a sweep does only
+ * once is compiled with the rest of it, where before it was in three rehearsals of four. To be called before anything
+ * else.
  */
 export function tuneEngine(): void {
   setFlagsFromString('--semi-space-growth-factor=1');
   setFlagsFromString('--no-flush-bytecode');
   setFlagsFromString('--no-incremental-marking');
   setFlagsFromString('--no-lazy-feedback-allocation');
+  setFlagsFromString('--interrupt-budget=8000');
 }
 
 /** The second takes what the first one's finalizers have let go. */
