@@ -3,19 +3,19 @@
  * Debian's earlyoom and nohang, and with two floors: programs that do nothing but sleep for a second and read /proc/meminfo,
  * in C and in Node.
  *
- *   npm run bench:idle [-- --seconds 60 --runs 3]
+ *   npm run bench:idle [-- --seconds 60 --near-seconds 20 --runs 10]
  *
- * One after the other, in turns, each for so many seconds after 3 s to settle, in a PID namespace and with --dryrun:
+ * Each for so many seconds after 3 s to settle, in a PID namespace and with --dryrun:
  *
- *   far     default limits, memory far above them; nohang with Debian's configuration
- *   near    memory stands 64 MiB above the limit, which is where a guard looks most often. The limit is set by the
+ *   far     all at the same time: default limits, memory far above them; nohang with Debian's configuration
+ *   near    one after the other, in turns: memory stands 64 MiB above the limit, which is where a guard looks most often. The limit is set by the
  *           MemAvailable of just before the start, less what the guard itself takes. A run is done again if the guard
  *           saw the limit crossed, or if memory has moved by more than half of that at the end. nohang accepts no limit
  *           above half of MemTotal: it is shown another /proc/meminfo instead, a plain file, cheaper to read by 4 us
  *
  *   CPU         of all threads (schedstat), per minute
  *   wake-ups    voluntary and other context switches of all threads, per minute
- *   memory      from status and smaps_rollup after the run. The Node under test is a copy: nobody shares its pages, so
+ *   memory      from status and smaps_rollup after the run. Each Node is a copy of its own: nobody shares its pages, so
  *               that PSS is what it would be on a machine without any other Node
  *   start       from fork until the guard names its limits, and, with memory short from the start (a /proc/meminfo that
  *               says so), until it says that it is, which is its first decision. Among 100 processes, one of them a
@@ -42,9 +42,14 @@ import {
 
 const ROOT = path.resolve(import.meta.dirname, '..');
 const { values: flags } = parseArgs({
-  options: { seconds: { type: 'string', default: '60' }, runs: { type: 'string', default: '3' } },
+  options: {
+    seconds: { type: 'string', default: '60' },
+    'near-seconds': { type: 'string', default: '20' },
+    runs: { type: 'string', default: '10' },
+  },
 });
 const seconds = Number(flags.seconds);
+const nearSeconds = Number(flags['near-seconds']);
 const runs = Number(flags.runs);
 
 const SETTLE_MS = 3000;
@@ -71,6 +76,7 @@ const scratch = scratchDirectory();
 const stamp = compile(scratch, 'stamp');
 const crowdProgram = compile(scratch, 'crowd');
 copyFileSync(process.execPath, path.join(scratch, 'node'));
+copyFileSync(process.execPath, path.join(scratch, 'node-floor'));
 const env = { PATH: `${scratch}:${process.env.PATH}` };
 
 const earlyoomBasis = /v1\.[0-7]\b/.test(about.earlyoom) ? 'total' : 'user';
@@ -84,7 +90,7 @@ const FLOORS = [
   { name: 'C floor', program: compile(scratch, 'floor'), far: () => [] },
   {
     name: 'Node floor',
-    program: 'node',
+    program: 'node-floor',
     far: () => [path.join(import.meta.dirname, 'support/floor.cjs'), path.join(ROOT, 'node_modules/koffi')],
   },
 ];
@@ -159,8 +165,8 @@ function memory(pid) {
   };
 }
 
-/** One run; null if the guard fired. */
-async function watch(guard, args) {
+/** One run of `seconds`; null if the guard fired. */
+async function watch(guard, args, seconds) {
   const availableKib = meminfo().availableKib;
   const said = await Said.start(stamp, guard.program, args, env);
   const fired = () => said.lines.some(({ text }) => FIRED.test(text));
@@ -182,7 +188,7 @@ async function watch(guard, args) {
 async function watchNear(guard, ownMib) {
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
     await sleep(FREED_MS);
-    const sample = await watch(guard, guard.near(ownMib * 1024));
+    const sample = await watch(guard, guard.near(ownMib * 1024), nearSeconds);
     guard.afterNear?.();
     const movedMib = sample === null ? Number.POSITIVE_INFINITY : sample.fellMib - ownMib;
     if (Math.abs(movedMib) <= HEADROOM_MOVES_MIB_MAX) return { ...sample, headroomMib: HEADROOM_KIB / 1024 - movedMib };
@@ -228,12 +234,13 @@ for (let run = 0; run < runs; run++) {
   }
   honestMeminfo();
   await crowd.stop();
-  for (const guard of [...GUARDS, ...FLOORS]) {
-    const sample = await watch(guard, guard.far());
-    if (sample === null)
-      throw new Error(`${guard.name} fires at its default limits: this machine has no memory to spare`);
-    keep('far', guard.name, sample);
-  }
+  const all = [...GUARDS, ...FLOORS];
+  const watched = await Promise.all(all.map((guard) => watch(guard, guard.far(), seconds)));
+  watched.forEach((sample, index) => {
+    const { name } = all[index];
+    if (sample === null) throw new Error(`${name} fires at its default limits: this machine has no memory to spare`);
+    keep('far', name, sample);
+  });
   for (const guard of GUARDS) {
     const ownMib = median(samples.far.get(guard.name).map((sample) => sample.anonMib));
     // Of what it is shown it takes nothing.
@@ -245,7 +252,7 @@ for (let run = 0; run < runs; run++) {
 const results = Object.entries(samples).flatMap(([situation, guards]) =>
   [...guards].map(([name, list]) => ({ situation, name, ...summaries(list) })),
 );
-save('idle', { ...about, seconds, runs, results });
+save('idle', { ...about, seconds, nearSeconds, runs, results });
 
 const cells = ({ min, median: middle, max }) => `${middle} (${min}–${max})`;
 const COLUMNS = {
@@ -270,7 +277,7 @@ for (const result of results.filter(({ situation }) => situation === 'start')) {
   startRows.push([result.name, result.limitsMs && cells(result.limitsMs), cells(result.decidesMs)]);
 }
 console.log(
-  `${about.date}, ${about.kernel}, ${about.cores} cores (${about.cpu}), Node ${about.node}, ${runs} runs of ${seconds} s\n`,
+  `${about.date}, ${about.kernel}, ${about.cores} cores (${about.cpu}), Node ${about.node}, ${runs} runs of ${seconds} s far and ${nearSeconds} s near\n`,
 );
 console.log(`Medians (min–max)\n\n${markdown(rows)}\n\n${markdown(startRows)}`);
 process.exit(0);
