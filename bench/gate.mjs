@@ -18,6 +18,8 @@ import { machine, markdown, save } from './measure.mjs';
 
 const ROOT = path.resolve(import.meta.dirname, '..');
 
+const NAMESPACE = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child'];
+
 /** RSS moves by itself by what the young generation and compiled code take; a real leak goes on. */
 const RSS_KIB_MAX = 4096;
 
@@ -26,10 +28,12 @@ const GATES = [
   { work: 'scan', times: 300 },
   { work: 'sweep', times: 3000 },
   { work: 'victim', times: 10_000 },
+  { work: 'kill', times: 500 },
 ];
 const CONTROLS = [
   { work: 'tick that makes an object', times: 300_000, fails: 'collections' },
   { work: 'scan that makes strings', times: 1000, fails: 'collections' },
+  { work: 'kill that makes objects', times: 500, fails: 'collections' },
   { work: 'tick that leaks an fd', times: 30_000, fails: 'fds' },
   { work: 'tick that leaks memory', times: 30_000, fails: 'rss' },
 ];
@@ -44,8 +48,10 @@ function failures({ collections, fdGrowth, rssGrowthKib }) {
 }
 
 function run(program, { work, times }) {
-  const args = ['--max-semi-space-size=1', '--expose-gc', program, work, String(times)];
-  return JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8', timeout: 120_000 }));
+  const node = [process.execPath, '--max-semi-space-size=1', '--expose-gc', program, work, String(times)];
+  // A guard that kills sees nobody but its own children.
+  const [command, ...args] = work.startsWith('kill') ? [...NAMESPACE, ...node] : node;
+  return JSON.parse(execFileSync(command, args, { encoding: 'utf8', timeout: 120_000, killSignal: 'SIGKILL' }));
 }
 
 const directory = mkdtempSync(path.join(ROOT, 'dist', 'gate-'));

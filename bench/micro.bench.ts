@@ -3,6 +3,7 @@
  * bench:react, bench:scan and bench:idle, which measure the whole beside its peers. The harness itself takes some 50 ns a call,
  * which is in the figures of the smallest.
  */
+
 import { bench, describe } from 'vitest';
 import { Moment } from '../native-shims/clock.js';
 import { close, O_DIRECTORY, O_RDONLY, open, pread } from '../native-shims/files.js';
@@ -24,6 +25,7 @@ import { AllocationClock } from '../src/sample/allocation-clock.js';
 import { PID_OOM_SCORE } from '../src/sample/pid-files.js';
 import { PidWalk } from '../src/sample/pid-walk.js';
 import { CandidateTable } from '../src/shared/candidates.js';
+import { EARLYOOM_SELECTION } from '../src/shared/selection.js';
 import { emptyVictim } from '../src/shared/victim.js';
 
 const LIMITS = { memTermPercent: 5, memKillPercent: 3, swapTermPercent: 100, swapKillPercent: 100 };
@@ -91,7 +93,7 @@ describe('decide: pure', () => {
     cadence.observe(memory, LIMITS, false, now);
   });
   bench('nextStep', () => void nextStep('watching', facts));
-  bench(`pickVictim of ${ROWS}`, () => void pickVictim(table, { sortByRss: false, ignoreRootUser: false, onlyPid: 0 }));
+  bench(`pickVictim of ${ROWS}`, () => void pickVictim(table, { ...EARLYOOM_SELECTION }));
 });
 
 describe('report', () => {

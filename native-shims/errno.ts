@@ -1,6 +1,7 @@
 /* Error numbers (asm-generic/errno-base.h: the same on x86-64 and arm64) and libc's words for them. */
 import { constants } from 'node:os';
 
+export const EIO = constants.errno.EIO;
 export const ENOMEM = constants.errno.ENOMEM;
 export const EPERM = constants.errno.EPERM;
 export const ENOENT = constants.errno.ENOENT;

@@ -5,6 +5,7 @@
  * Collections are counted by the engine's own events, which a loop that never returns can't hide: they are
  * delivered once it has ended.
  */
+import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { PerformanceObserver } from 'node:perf_hooks';
 import { Moment, monotonicMs } from '../../native-shims/clock.js';
@@ -12,23 +13,29 @@ import { O_RDONLY, open } from '../../native-shims/files.js';
 import { cString } from '../../native-shims/libc.js';
 import { parseGuardOptions } from '../../src/cli/guard-options.js';
 import { openMeminfo, openProcfs } from '../../src/guard/machine.js';
-import { NEVER } from '../../src/guard/rehearse.js';
+import { ALWAYS_TERM, NEVER } from '../../src/guard/rehearse.js';
 import { prepareGuard, prepareProcess, sealGuard } from '../../src/guard/start.js';
 import { Log } from '../../src/report/log.js';
 import { saySending } from '../../src/report/messages.js';
 import { emptyVictim } from '../../src/shared/victim.js';
 
 const [work = '', times = '0'] = process.argv.slice(2);
+const kills = work.startsWith('kill');
+
+/** A gate that kills is among the first processes of its namespace. */
+const PIDS_OF_A_NAMESPACE_MAX = 10;
 
 prepareProcess('oom-backstop');
 const log = new Log('rehearsal');
 log.quiet = true;
 const sampler = openMeminfo('/proc');
-const request = parseGuardOptions(['--dryrun'], 'oom-backstop', log, () => sampler.memory);
+const request = parseGuardOptions(kills ? [] : ['--dryrun'], 'oom-backstop', log, () => sampler.memory);
 if (request.kind !== 'run') throw new Error('not the options of a guard');
-// A whole guard, which can't be provoked.
-const prepared = prepareGuard({ ...request.options, limits: NEVER }, openProcfs('/proc'), sampler, log);
-const { watch, selector, shortlist } = prepared;
+// A whole guard, which can't be provoked; and if it were, it could choose nobody but itself, which it never does.
+const options = { ...request.options, limits: NEVER };
+options.selection.onlyPid = process.pid;
+const prepared = prepareGuard(options, openProcfs('/proc'), sampler, log);
+const { guard, watch, selector, shortlist } = prepared;
 if (shortlist === null) throw new Error('a guard without a shortlist');
 const victim = emptyVictim();
 
@@ -41,7 +48,30 @@ const sweep = (): void => {
   shortlist.fill(selector.table);
 };
 
-const COMPILED_AFTER = 1000;
+/** Kills are dear. */
+const COMPILED_AFTER = kills ? 100 : 1000;
+/** What is done besides what is measured. */
+const WARM_SHARE = 1 / 20;
+
+/** Who is going to be killed, one at each run. Only in a PID namespace of its own (bench/gate.mjs). */
+const children = kills ? startChildren(COMPILED_AFTER + Math.ceil(Number(times) * (1 + WARM_SHARE)) + 1) : [];
+let killed = 0;
+
+function startChildren(count: number): Int32Array {
+  if (process.pid > PIDS_OF_A_NAMESPACE_MAX) throw new Error('not in a PID namespace of its own');
+  return Int32Array.from({ length: count }, () => spawn('sleep', ['300'], { stdio: 'ignore' }).pid ?? 0);
+}
+
+const killOne = (): void => {
+  const pid = children[killed++] as number;
+  if (!(pid > 0)) throw new Error('nobody is left to kill');
+  const before = guard.ended;
+  options.selection.onlyPid = pid;
+  options.limits = ALWAYS_TERM;
+  while (guard.ended === before) guard.tick();
+  options.limits = NEVER;
+  options.selection.onlyPid = process.pid;
+};
 
 /** What escapes here can't be optimised away. */
 const kept: unknown[] = [null];
@@ -57,7 +87,12 @@ const WORK: Record<string, () => void> = {
     selector.describe(selector.table.pid.indexOf(process.pid), victim);
     saySending(log, 'SIGTERM', victim);
   },
+  kill: killOne,
   // The controls: each makes one gate fail.
+  'kill that makes objects': () => {
+    killOne();
+    kept[0] = Array.from({ length: 500 }, () => ({ at: killed }));
+  },
   'tick that makes an object': () => {
     watch.lookAgain(1);
     kept[0] = { at: process.pid };
@@ -83,7 +118,7 @@ if (run === undefined) throw new Error(`no such work: ${work} (valid: ${Object.k
 // What the guard does only once a kill is compiled for this only.
 for (let i = 0; i < COMPILED_AFTER; i++) run();
 await sealGuard(prepared, log);
-for (let i = Number(times) / 20; i > 0; i--) run();
+for (let i = Number(times) * WARM_SHARE; i > 0; i--) run();
 // What that and the rehearsal have left is not the work's. Only the young: a full collection would throw compiled code away.
 (globalThis.gc as unknown as (options: object) => void)({ type: 'minor' });
 

@@ -30,7 +30,7 @@ export function runGuard(persona: Persona, args: readonly string[]): number | nu
 function runOrThrow(persona: Persona, args: readonly string[], log: Log): number | null {
   prepareProcess(persona);
   log.say('start', versionLine(persona));
-  const procfs = procfsOf(args);
+  const procfs = procfsOf(args, persona);
   const files = openProcfs(procfs);
   let sampler: MemorySampler | null = null;
   const opened = (): MemorySampler => {

@@ -10,19 +10,22 @@ import type { Log } from '../report/log.js';
 import { EXIT_MEM_LIMIT, EXIT_PARAMETER, EXIT_SWAP_LIMIT, EXIT_USAGE, FatalError } from '../shared/exit.js';
 import type { Limits } from '../shared/limits.js';
 import type { GuardOptions, Persona } from '../shared/options.js';
-import { getopt, type OptionSpec } from './getopt.js';
+import { getopt, type OptionSpec, type Token } from './getopt.js';
 import { type LimitPair, parseLimitPair, strtod } from './limit-value.js';
+import { floorKibOf, rankByOf, selectionOf, uidOf } from './selection-options.js';
 
 export interface OptionRow extends OptionSpec {
   /** A second name, long. */
   alias?: string;
   /** What the help calls the value. */
   valueName?: string;
+  /** The only persona that has it. */
+  persona?: Persona;
   help: string;
 }
 
 /** In the order of the help. `%m`, `%k`, `%s`: the persona's defaults. */
-export const GUARD_OPTIONS: readonly OptionRow[] = [
+const GUARD_OPTIONS: readonly OptionRow[] = [
   {
     name: 'm',
     takesValue: true,
@@ -80,6 +83,37 @@ export const GUARD_OPTIONS: readonly OptionRow[] = [
     help: 'avoid to kill processes whose name matches (oom_score - 300)',
   },
   { name: 'ignore', takesValue: true, valueName: 'REGEX', help: 'never kill processes whose name matches' },
+  {
+    name: 'rank-by',
+    takesValue: true,
+    valueName: 'WAY',
+    exactOnly: true,
+    persona: 'oom-backstop',
+    help: 'oom_score (default); memory: what the kill would give back, where --prefer counts double, --avoid half, and a positive oom_score_adj double at most; rss: as --sort-by-rss',
+  },
+  {
+    name: 'floor',
+    takesValue: true,
+    valueName: 'SIZE',
+    exactOnly: true,
+    persona: 'oom-backstop',
+    help: 'pass over processes that would give back less, unless nobody else is left (default 4MiB); 0 passes over nobody',
+  },
+  {
+    name: 'only-user',
+    takesValue: true,
+    valueName: 'USER',
+    exactOnly: true,
+    persona: 'oom-backstop',
+    help: "kill only this user's processes (name or uid); a guard without CAP_KILL kills only its own user's anyway",
+  },
+  {
+    name: 'no-way-in',
+    takesValue: false,
+    exactOnly: true,
+    persona: 'oom-backstop',
+    help: "may also kill the admin's way in: sshd, systemd's services, logins, terminal multiplexers, display servers, container daemons (see the manual page)",
+  },
   { name: 'dryrun', takesValue: false, help: 'say what would be killed, and kill nobody' },
   { name: 'syslog', takesValue: false, help: 'log to syslog instead of stdout and stderr' },
   { name: 'kernel-oom', takesValue: false, help: "leave the choice and the kill to the kernel's OOM killer" },
@@ -96,9 +130,17 @@ export const GUARD_OPTIONS: readonly OptionRow[] = [
   { name: 'h', alias: 'help', takesValue: false, help: 'this help text' },
 ];
 
-const SPECS: readonly OptionSpec[] = GUARD_OPTIONS.flatMap((row) =>
-  row.alias === undefined ? [row] : [row, { ...row, name: row.alias }],
-);
+/** The options that `persona` has. */
+export function optionsOf(persona: Persona): readonly OptionRow[] {
+  return GUARD_OPTIONS.filter((row) => row.persona === undefined || row.persona === persona);
+}
+
+function tokensOf(args: readonly string[], persona: Persona): Token[] {
+  const specs = optionsOf(persona).flatMap((row): OptionSpec[] =>
+    row.alias === undefined ? [row] : [row, { ...row, name: row.alias }],
+  );
+  return getopt(args, specs);
+}
 
 /** What the command line asks for. */
 export type GuardRequest =
@@ -124,9 +166,9 @@ const SWAP_PERCENT_MAX = 100;
 const MS_PER_S = 1000;
 
 /** The procfs that `args` names, whatever else is in them: it has to be known before the limits can be read. */
-export function procfsOf(args: readonly string[]): string {
+export function procfsOf(args: readonly string[], persona: Persona): string {
   let procfs = '/proc';
-  for (const token of getopt(args, SPECS)) {
+  for (const token of tokensOf(args, persona)) {
     if (token.kind === 'option' && token.name === 'procfs') procfs = token.value;
   }
   return procfs;
@@ -145,7 +187,7 @@ export function parseGuardOptions(
   meminfo: () => Meminfo,
 ): GuardRequest {
   const reader = new OptionReader(persona, log, meminfo);
-  for (const token of getopt(args, SPECS)) {
+  for (const token of tokensOf(args, persona)) {
     if (token.kind === 'error') {
       log.begin('start').text(`${persona}: `).foreign(token.message);
       log.end();
@@ -177,8 +219,9 @@ class OptionReader {
       persona,
       procfs: '/proc',
       limits: { memTermPercent: 0, memKillPercent: 0, swapTermPercent: 0, swapKillPercent: 0 },
-      selection: { sortByRss: false, ignoreRootUser: false, onlyPid: 0 },
+      selection: selectionOf(persona),
       patterns: { prefer: null, avoid: null, ignore: null },
+      sparesWayIn: persona === 'oom-backstop',
       killGroup: false,
       kernelOom: false,
       dryrun: false,
@@ -247,8 +290,20 @@ class OptionReader {
         log.say('start', 'Processes owned by root will not be killed');
         break;
       case 'sort-by-rss':
-        options.selection.sortByRss = true;
+        options.selection.rankBy = 'rss';
         log.say('start', 'Find process with the largest rss');
+        break;
+      case 'rank-by':
+        options.selection.rankBy = rankByOf(value);
+        break;
+      case 'floor':
+        options.selection.floorKib = floorKibOf(value);
+        break;
+      case 'only-user':
+        options.selection.onlyUid = uidOf(value);
+        break;
+      case 'no-way-in':
+        options.sparesWayIn = false;
         break;
       case 'dryrun':
         options.dryrun = true;
@@ -281,7 +336,11 @@ class OptionReader {
     const defaults = DEFAULTS[this.persona];
     const mem = merge(this.mem, this.memKib, () => this.meminfo().memTotalKib) ?? defaults.mem;
     const swap = merge(this.swap, this.swapKib, () => this.meminfo().swapTotalKib) ?? defaults.swap;
-    this.options.limits = limitsOf(mem, swap);
+    const { limits, selection } = this.options;
+    Object.assign(limits, limitsOf(mem, swap));
+    if (selection.rankBy === 'memory') selection.machineKib = this.meminfo().memTotalKib + this.meminfo().swapTotalKib;
+    // Where swap has to run short too, what is in it counts.
+    selection.swapCounts = limits.swapTermPercent < SWAP_PERCENT_MAX;
     return this.options;
   }
 

@@ -4,15 +4,20 @@
  */
 import { Command } from 'commander';
 import { rankOrder, scoreOf, whyNot } from '../decide/ranking.js';
-import { compilePatterns, openProcfs, selfPidIn } from '../guard/machine.js';
+import { compilePatterns, openMeminfo, openProcfs, selfPidIn } from '../guard/machine.js';
 import { ProcessList } from '../guard/process-list.js';
 import { Selector } from '../guard/selector.js';
 import { Line } from '../report/line.js';
 import { NO_CHILDREN, ProcessScan } from '../sample/process-scan.js';
 import { UNKNOWN } from '../shared/candidates.js';
 import { EXIT_PROC_OPEN, FatalError } from '../shared/exit.js';
+import type { Persona } from '../shared/options.js';
 import type { Reason, SelectionPolicy } from '../shared/selection.js';
 import { emptyVictim } from '../shared/victim.js';
+import { floorKibOf, rankByOf, selectionOf, uidOf } from './selection-options.js';
+
+/** No bound is needed where everything is read. */
+const NO_SWAP = { swapTotalKib: 0, swapFreeKib: 0 };
 
 interface RankFlags {
   json?: true;
@@ -20,9 +25,13 @@ interface RankFlags {
   prefer?: string;
   avoid?: string;
   ignore?: string;
+  rankBy?: string;
   sortByRss?: true;
   ignoreRootUser?: true;
-  /** Both personas rank alike until the own persona gets a ranking of its own. */
+  onlyUser?: string;
+  floor?: string;
+  /** --no-way-in makes it false. */
+  wayIn: boolean;
   earlyoom?: true;
 }
 
@@ -35,7 +44,10 @@ interface RankedProcess {
   oomScore: number | null;
   oomScoreAdj: number | null;
   rssKib: number | null;
-  /** What the ranking is by: an oom_score with its bias, or KiB with --sort-by-rss. */
+  /** Of the RSS, what a kill gives back. */
+  anonKib: number | null;
+  swapKib: number | null;
+  /** What the ranking is by: an oom_score with its bias, or weighed KiB. */
   score: number | null;
   eligible: boolean;
   reason: Reason | null;
@@ -50,9 +62,13 @@ export function rankCommand(write: (text: string) => void): Command {
     .option('--prefer <regex>', 'as for the guard: oom_score + 300 for these names')
     .option('--avoid <regex>', 'as for the guard: oom_score - 300 for these names')
     .option('--ignore <regex>', 'as for the guard: never these names')
+    .option('--rank-by <way>', 'as for the guard: oom_score, memory or rss')
+    .option('--floor <size>', 'as for the guard: pass over who gives back less')
+    .option('--only-user <user>', "as for the guard: only this user's processes")
+    .option('--no-way-in', "as for the guard: the admin's way in too")
     .option('--sort-by-rss', 'as for the guard: by RSS instead of oom_score')
     .option('--ignore-root-user', "as for the guard: never root's processes")
-    .option('--earlyoom', 'rank as the earlyoom persona does (today both rank alike)')
+    .option('--earlyoom', 'rank as the earlyoom persona does: nobody is spared but by --ignore')
     .action((flags: RankFlags) => {
       const ranking = rank(flags);
       write(flags.json === true ? `${asJson(ranking)}\n` : asText(ranking));
@@ -60,21 +76,30 @@ export function rankCommand(write: (text: string) => void): Command {
 }
 
 function rank(flags: RankFlags): RankedProcess[] {
-  const policy: SelectionPolicy = {
-    sortByRss: flags.sortByRss === true,
-    ignoreRootUser: flags.ignoreRootUser === true,
-    onlyPid: 0,
-  };
-  const patterns = compilePatterns({
-    prefer: flags.prefer ?? null,
-    avoid: flags.avoid ?? null,
-    ignore: flags.ignore ?? null,
-  });
+  const persona = flags.earlyoom === true ? 'earlyoom' : 'oom-backstop';
+  const policy = policyOf(flags, persona);
+  const texts = { prefer: flags.prefer ?? null, avoid: flags.avoid ?? null, ignore: flags.ignore ?? null };
+  const patterns = compilePatterns(texts, persona === 'oom-backstop' && flags.wayIn);
   const files = openProcfs(flags.procfs);
-  const options = { ...patterns, needUid: policy.ignoreRootUser, selfPid: selfPidIn(flags.procfs) };
-  const selector = new Selector(files, new ProcessScan(files, options, NO_CHILDREN), policy, new ProcessList(), null);
+  const needUid = policy.ignoreRootUser || policy.onlyUid !== -1;
+  const scan = new ProcessScan(files, { ...patterns, needUid, selfPid: selfPidIn(flags.procfs) }, NO_CHILDREN);
+  const selector = new Selector(files, scan, policy, new ProcessList(), null, NO_SWAP);
   if (selector.scanAll() < 0) throw new FatalError(EXIT_PROC_OPEN, `could not list ${flags.procfs}`);
   return rankOrder(selector.table, policy).map((row) => describe(selector, row, policy));
+}
+
+function policyOf(flags: RankFlags, persona: Persona): SelectionPolicy {
+  const policy = selectionOf(persona);
+  if (flags.rankBy !== undefined) policy.rankBy = rankByOf(flags.rankBy);
+  if (flags.sortByRss === true) policy.rankBy = 'rss';
+  if (flags.floor !== undefined) policy.floorKib = floorKibOf(flags.floor);
+  if (flags.onlyUser !== undefined) policy.onlyUid = uidOf(flags.onlyUser);
+  policy.ignoreRootUser = flags.ignoreRootUser === true;
+  if (policy.rankBy === 'memory') {
+    const { memTotalKib, swapTotalKib } = openMeminfo(flags.procfs).memory;
+    policy.machineKib = memTotalKib + swapTotalKib;
+  }
+  return policy;
 }
 
 function describe(selector: Selector, row: number, policy: SelectionPolicy): RankedProcess {
@@ -82,7 +107,7 @@ function describe(selector: Selector, row: number, policy: SelectionPolicy): Ran
   const victim = emptyVictim();
   selector.describe(row, victim);
   const reason = whyNot(table, row, policy);
-  const ranked = policy.sortByRss ? table.rssKib : table.oomScore;
+  const ranked = { oom_score: table.oomScore, rss: table.rssKib, memory: table.anonKib }[policy.rankBy];
   return {
     pid: victim.pid,
     uid: known(table.uid[row] as number),
@@ -91,6 +116,8 @@ function describe(selector: Selector, row: number, policy: SelectionPolicy): Ran
     oomScore: known(victim.oomScore),
     oomScoreAdj: known(victim.oomScoreAdj),
     rssKib: known(victim.rssKib),
+    anonKib: known(table.anonKib[row] as number),
+    swapKib: known(table.swapKib[row] as number),
     score: known(ranked[row] as number) === null ? null : scoreOf(table, row, policy),
     eligible: reason === null,
     reason,
@@ -111,21 +138,26 @@ function asJson(ranking: readonly RankedProcess[]): string {
   return JSON.stringify(ranking, null, 2).replace(/[\x7f-\x9f]/g, asEscape);
 }
 
-const COLUMNS = ['PID', 'UID', 'OOM_SCORE', 'ADJ', 'RSS_MIB', 'SCORE'] as const;
-const WIDTHS = [8, 7, 9, 6, 8, 8] as const;
+const COLUMNS = ['PID', 'UID', 'OOM_SCORE', 'ADJ', 'RSS_MIB', 'ANON_MIB', 'SCORE'] as const;
+const WIDTHS = [8, 7, 9, 6, 8, 8, 8] as const;
 const KIB_PER_MIB = 1024;
 
 function asText(ranking: readonly RankedProcess[]): string {
   const lines = [`${columns(COLUMNS)}  NAME`];
   for (const process of ranking) {
-    const rssMib = process.rssKib === null ? null : Math.floor(process.rssKib / KIB_PER_MIB);
-    const values = [process.pid, process.uid, process.oomScore, process.oomScoreAdj, rssMib, process.score];
+    const { pid, uid, oomScore, oomScoreAdj, rssKib, anonKib, score } = process;
+    const rounded = score === null ? null : Math.floor(score);
+    const values = [pid, uid, oomScore, oomScoreAdj, mib(rssKib), mib(anonKib), rounded];
     const why = process.reason === null ? '' : `  (not: ${process.reason})`;
     lines.push(
       `${columns(values.map((value) => (value === null ? '-' : String(value))))}  ${printable(process.name)}${why}`,
     );
   }
   return `${lines.join('\n')}\n`;
+}
+
+function mib(kib: number | null): number | null {
+  return kib === null ? null : Math.floor(kib / KIB_PER_MIB);
 }
 
 function columns(texts: readonly string[]): string {

@@ -44,6 +44,7 @@ import {
 import type { MemorySampler } from '../sample/memory-sampler.js';
 import type { PressureTrigger } from '../sample/pressure-trigger.js';
 import { LEVEL_KILL, LEVEL_NONE, type Level, type Limits } from '../shared/limits.js';
+import type { Persona } from '../shared/options.js';
 import { emptyVictim } from '../shared/victim.js';
 import { ProcessList } from './process-list.js';
 import type { Selector } from './selector.js';
@@ -78,6 +79,7 @@ const PHASE_MS_MAX: Record<Exclude<Phase, 'watching'>, number> = {
 
 /** How the guard behaves, besides whom it selects. */
 export interface GuardPolicy {
+  persona: Persona;
   limits: Limits;
   dryrun: boolean;
   killGroup: boolean;
@@ -155,6 +157,7 @@ export class Guard {
   /** One tick. Returns whether Node's event loop is to have a turn. */
   tick(): boolean {
     const { pollSet, hooks, sampler, cadence, shortlist } = this.parts;
+    const wasBusy = this.busy;
     const interrupted = pollSet.wait(this.waitMs) === -EINTR;
     const loopIsReady = this.noteLoop();
     this.now.update();
@@ -168,6 +171,8 @@ export class Guard {
     if (this.phase === 'watching' && level === LEVEL_NONE && failure === null) this.report();
     shortlist?.advance(cadence, this.now);
     this.waitMs = failure === null ? this.nextWaitMs() : RETRY_MS;
+    // The cadence has looked at SIGKILL's limits so far, which may be far below.
+    if (wasBusy && !this.busy) this.waitMs = 0;
     const blind = this.parts.loopSlot === -1 && this.now.ms >= this.turnAtMs;
     if (blind) this.turnAtMs = this.now.ms + TURN_MS;
     return interrupted || loopIsReady || hooks.starting || blind;
@@ -334,9 +339,18 @@ export class Guard {
     if (errno === ESRCH) return this.exited();
     sayKillFailed(log, strerror(errno));
     hooks.notify('Error: Failed to kill process', this.now);
-    if (errno === EPERM) log.say('warn', 'sleeping 1 second');
+    if (errno === EPERM) this.refused();
     this.pausedUntilMs = this.now.ms + PAUSE_MS;
     this.finish();
+  }
+
+  /** The victim is not this guard's to kill. earlyoom asks for it again and again; the own persona takes the next one. */
+  private refused(): void {
+    const { log, setAside } = this.parts;
+    if (this.policy.persona === 'earlyoom') return log.say('warn', 'sleeping 1 second');
+    setAside.add(this.victim.pid, this.victim.startTimeTicks);
+    log.begin('warn').text('process ').integer(this.victim.pid).text(' is put aside: others are chosen from now on');
+    log.end();
   }
 
   private nobody(): void {

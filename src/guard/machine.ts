@@ -19,6 +19,7 @@ import {
   FatalError,
 } from '../shared/exit.js';
 import type { PatternTexts } from '../shared/options.js';
+import { WAY_IN_REGEX } from '../shared/way-in.js';
 
 /** Opens the directory of processes. */
 export function openProcfs(procfs: string): PidFiles {
@@ -48,9 +49,14 @@ export function openMeminfo(procfs: string): MemorySampler {
   throw new FatalError(EXIT_MEMINFO_NUMBER, `entry '${failure.entry}' in ${path} has no number`);
 }
 
-/** Compiles the patterns. */
-export function compilePatterns(texts: PatternTexts): NamePatterns {
-  return { prefer: compile(texts.prefer), avoid: compile(texts.avoid), ignore: compile(texts.ignore) };
+/** Compiles the patterns, and that of the admin's way in if it is spared. */
+export function compilePatterns(texts: PatternTexts, sparesWayIn: boolean): NamePatterns {
+  return {
+    prefer: compile(texts.prefer),
+    avoid: compile(texts.avoid),
+    ignore: compile(texts.ignore),
+    wayIn: sparesWayIn ? compile(WAY_IN_REGEX) : null,
+  };
 }
 
 function compile(text: string | null): PosixRegex | null {

@@ -33,6 +33,7 @@ import type { PidFiles } from '../sample/pid-files.js';
 import { ProcessScan } from '../sample/process-scan.js';
 import { CandidateTable } from '../shared/candidates.js';
 import type { Limits } from '../shared/limits.js';
+import { EARLYOOM_SELECTION } from '../shared/selection.js';
 import { Guard, type GuardParts } from './guard.js';
 import { ProcessList } from './process-list.js';
 import { Selector } from './selector.js';
@@ -83,9 +84,9 @@ const SOME_LIMITS: Limits = { memTermPercent: 5.5, memKillPercent: 3, swapTermPe
 /** Waits over which the CPU time of a tick is measured. */
 const MEASURED_TICKS = 20;
 
-/** Never low; at the SIGTERM limit; at the SIGKILL limit: whatever memory does. The first is for bench:gate. */
+/** Never low; at the SIGTERM limit; at the SIGKILL limit: whatever memory does. The first two are for bench:gate, too. */
 export const NEVER: Limits = { memTermPercent: -1, memKillPercent: -1, swapTermPercent: -1, swapKillPercent: -1 };
-const ALWAYS_TERM: Limits = { ...NEVER, memTermPercent: 100, swapTermPercent: 100 };
+export const ALWAYS_TERM: Limits = { ...NEVER, memTermPercent: 100, swapTermPercent: 100 };
 const ALWAYS_KILL: Limits = { memTermPercent: 100, memKillPercent: 100, swapTermPercent: 100, swapKillPercent: 100 };
 
 /** Few: memory that is touched once stays. */
@@ -279,15 +280,15 @@ class Stage {
     pollSet.watch(READY_POLL_SLOT, this.alwaysReady, POLLIN);
     const hook = usable('true');
     const hooks = new Hooks({ beforeKill: hook, afterKill: hook, dbusSummary: null }, log, pollSet, HOOKS_POLL_SLOT);
-    const nothing = { prefer: null, avoid: null, ignore: null, needUid: false };
+    const nothing = { prefer: null, avoid: null, ignore: null, wayIn: null, needUid: false };
     const scan = new ProcessScan(files, { ...nothing, selfPid }, hooks);
     const setAside = new ProcessList();
-    const selection = { sortByRss: false, ignoreRootUser: false, onlyPid };
+    const selection = { ...EARLYOOM_SELECTION, onlyPid };
     this.parts = {
       log,
       sampler,
       cadence: new Cadence(0),
-      selector: new Selector(files, scan, selection, setAside, null, new CandidateTable(STAGE_ROWS)),
+      selector: new Selector(files, scan, selection, setAside, null, sampler.memory, new CandidateTable(STAGE_ROWS)),
       shortlist: null,
       target: new Target(scan, pollSet, TARGET_POLL_SLOT),
       hooks,
@@ -298,7 +299,10 @@ class Stage {
       kernelOom: null,
       setAside,
     };
-    this.guard = new Guard({ limits, dryrun: false, killGroup: false, reportIntervalMs: 1 }, this.parts);
+    this.guard = new Guard(
+      { persona: 'oom-backstop', limits, dryrun: false, killGroup: false, reportIntervalMs: 1 },
+      this.parts,
+    );
   }
 
   close(): void {

@@ -5,17 +5,20 @@
  * as it takes to see that they don't: the name first, which may raise or lower the score, then the rest. A row
  * is left alone only if its score can't come up to the leader's whatever its name is, so the victim is the one that
  * a full scan finds (a property test compares them). Where a shortlist is at hand and proves its leader, not even
- * that: then only the shortlist is read. With --sort-by-rss everything that ranks is read of everybody.
+ * that: then only the shortlist is read. By memory it is the same with another file, statm. With --sort-by-rss everything
+ * that ranks is read of everybody.
+ *
+ * Who would give back less than the floor is passed over; if nobody else is left, the whole choice is made once more without it.
  */
 import type { Group } from '../act/target.js';
 import { groupRows, groupTargets } from '../decide/process-group.js';
-import { outranks, pickVictim, scoreBound, scoreOf, whyNot } from '../decide/ranking.js';
+import { isSmall, outranks, pickVictim, scoreBound, scoreOf, whyNot } from '../decide/ranking.js';
 import { joinCmdline } from '../kernel/pid-name.js';
 import type { Log } from '../report/log.js';
 import { sayCandidate, sayCandidatesHead } from '../report/messages.js';
 import { PID_CMDLINE, type PidFiles } from '../sample/pid-files.js';
 import type { ProcessScan } from '../sample/process-scan.js';
-import { CandidateTable, MARK_SET_ASIDE, NAME_BYTES } from '../shared/candidates.js';
+import { CandidateTable, MARK_SET_ASIDE, MARK_SMALL, NAME_BYTES } from '../shared/candidates.js';
 import type { SelectionPolicy } from '../shared/selection.js';
 import type { Victim } from '../shared/victim.js';
 import type { ProcessList } from './process-list.js';
@@ -24,8 +27,15 @@ import type { Shortlist } from './shortlist.js';
 /** How many of the highest scores are tried before everybody else: the first may be init, the guard, or ignored. */
 const FIRST_GUESSES = 8;
 
+/** Swap, as of the last sample: nobody has more in it than is in use. */
+export interface Swap {
+  swapTotalKib: number;
+  swapFreeKib: number;
+}
+
 export class Selector {
   readonly table: CandidateTable;
+  private passesOverSmall = true;
 
   /**
    * @param setAside   processes that are passed over: they did not die when they should have
@@ -38,6 +48,7 @@ export class Selector {
     private readonly policy: SelectionPolicy,
     private readonly setAside: ProcessList,
     private readonly shortlist: Shortlist | null,
+    private readonly swap: Swap,
     table = new CandidateTable(),
   ) {
     this.table = table;
@@ -57,14 +68,31 @@ export class Selector {
     this.files.beginMany();
     let row = this.selectFromShortlist();
     if (row === -1) row = this.selectFromAll();
+    if (row === -1 && this.policy.floorKib > 0) row = this.selectFromSmall();
     this.files.endMany();
     return row;
   }
 
   private selectFromAll(): number {
-    const { sortByRss } = this.policy;
-    const result = sortByRss ? this.scan.scan(this.table) : this.scan.scanScores(this.table);
-    return result < 0 ? -1 : this.leader();
+    return this.scanRanked() < 0 ? -1 : this.leader();
+  }
+
+  private selectFromSmall(): number {
+    this.passesOverSmall = false;
+    const row = this.selectFromAll();
+    this.passesOverSmall = true;
+    return row;
+  }
+
+  private scanRanked(): number {
+    switch (this.policy.rankBy) {
+      case 'oom_score':
+        return this.scan.scanScores(this.table);
+      case 'memory':
+        return this.scan.scanMemory(this.table);
+      case 'rss':
+        return this.scan.scan(this.table);
+    }
   }
 
   /** The victim's row if the shortlist can prove that it is the one, else -1. */
@@ -78,7 +106,7 @@ export class Selector {
   /** The row that outranks all others in the table, or -1. */
   private leader(): number {
     for (;;) {
-      const row = this.policy.sortByRss ? pickVictim(this.table, this.policy) : this.pickByScore();
+      const row = this.policy.rankBy === 'rss' ? pickVictim(this.table, this.policy) : this.pickByScore();
       if (row === -1) return -1;
       // Who turns out to be exempt or gone is marked by that, and the next one leads.
       this.complete(row);
@@ -126,7 +154,7 @@ export class Selector {
     }
   }
 
-  /** The row that outranks all others by oom_score, or -1. */
+  /** The row that outranks all others by oom_score or memory, or -1. */
   private pickByScore(): number {
     // A good first guess spares the others' files.
     let victim = -1;
@@ -136,11 +164,12 @@ export class Selector {
     return victim;
   }
 
-  /** The row with the highest oom_score of those that may be chosen as far as is known, or -1. */
+  /** The row with the most of what is ranked by, of those that may be chosen as far as is known, or -1. */
   private highestScore(): number {
+    const ranked = this.policy.rankBy === 'memory' ? this.table.anonKib : this.table.oomScore;
     let highest = -1;
     for (let row = 0; row < this.table.count; row++) {
-      const higher = highest === -1 || (this.table.oomScore[row] as number) > (this.table.oomScore[highest] as number);
+      const higher = highest === -1 || (ranked[row] as number) > (ranked[highest] as number);
       if (higher && whyNot(this.table, row, this.policy) === null) highest = row;
     }
     return highest;
@@ -151,6 +180,11 @@ export class Selector {
     if (row === -1 || row === leader || this.isOut(row, leader)) return leader;
     if (this.scan.needsName) this.scan.readName(this.table, row);
     if (this.isOut(row, leader)) return leader;
+    if (this.policy.rankBy === 'memory') {
+      this.scan.readAdj(this.table, row);
+      if (this.policy.swapCounts) this.scan.readStatus(this.table, row);
+      if (this.isOut(row, leader)) return leader;
+    }
     this.scan.readStat(this.table, row);
     if (leader !== -1 && !outranks(this.table, row, leader, this.policy)) return leader;
     this.complete(row);
@@ -161,7 +195,8 @@ export class Selector {
   private isOut(row: number, leader: number): boolean {
     if (leader !== -1) {
       const toBeat = scoreOf(this.table, leader, this.policy);
-      if (scoreBound(this.table, row, this.scan.prefers) < toBeat) return true;
+      const swapUsedKib = this.swap.swapTotalKib - this.swap.swapFreeKib;
+      if (scoreBound(this.table, row, this.policy, this.scan.prefers, swapUsedKib) < toBeat) return true;
     }
     return whyNot(this.table, row, this.policy) !== null;
   }
@@ -172,5 +207,6 @@ export class Selector {
     this.scan.complete(table, row);
     const setAside = this.setAside.has(table.pid[row] as number, table.startTimeTicks[row] as number);
     if (setAside) table.mark(row, MARK_SET_ASIDE);
+    if (this.passesOverSmall && isSmall(table, row, this.policy)) table.mark(row, MARK_SMALL);
   }
 }

@@ -15,7 +15,7 @@
  * that were there already and are mapped by one more process (shared memory).
  */
 import { A_FRACTION, Moment } from '../../native-shims/clock.js';
-import { scoreBound, whyNot } from '../decide/ranking.js';
+import { scoreBound, scoreRise, whyNot } from '../decide/ranking.js';
 import type { AllocationClock } from '../sample/allocation-clock.js';
 import type { PidWalk } from '../sample/pid-walk.js';
 import type { ProcessScan } from '../sample/process-scan.js';
@@ -34,15 +34,15 @@ const FIRST_SWEEP_FACTOR = 10;
 /** A tick is not held up longer than this. */
 const SLICE_MS_MAX = 1;
 
-const SCORE_RANGE = 1000;
 const NOBODY = Number.NEGATIVE_INFINITY;
 /** The score of somebody of whom none could be read: more than anybody has. */
-const SCORE_UNKNOWN = 0x7fffffff;
+const SCORE_UNKNOWN = Number.MAX_SAFE_INTEGER;
 
 /** What is known of the machine besides its processes. */
 export interface Machine {
   memTotalKib: number;
   swapTotalKib: number;
+  swapFreeKib: number;
 }
 
 /** How much of a core a sweep may take (decide/cadence.ts). */
@@ -55,7 +55,7 @@ class Survey {
   complete = false;
   count = 0;
   readonly pids = new Int32Array(LENGTH);
-  readonly scores = new Int32Array(LENGTH);
+  readonly scores = new Float64Array(LENGTH);
   /** The highest score of those who are not on the list. */
   outsideBound = NOBODY;
   /** When it began. */
@@ -159,16 +159,21 @@ export class Shortlist {
     const { ready, clock } = this;
     if (!ready.complete) return false;
     table.clear();
-    for (let slot = 0; slot < ready.count; slot++) this.scan.addScore(table, ready.pids[slot] as number);
+    for (let slot = 0; slot < ready.count; slot++) this.add(table, ready.pids[slot] as number);
     if (!clock.read()) return false;
     const newPids = clock.lastPid - ready.lastPid;
     // The numbers begin again at PID_MAX.
     if (newPids < 0 || newPids > NEW_PIDS_MAX) return false;
     for (let pid = ready.lastPid + 1; pid <= clock.lastPid; pid++) {
-      if (!ready.has(pid) && this.scan.isProcess(pid)) this.scan.addScore(table, pid);
+      if (!ready.has(pid) && this.scan.isProcess(pid)) this.add(table, pid);
     }
     this.outsideBound = ready.outsideBound + this.pointsOf(clock.allocatedKib - ready.allocatedKib);
     return true;
+  }
+
+  /** Appends a row for `pid` with what is ranked by, unless it is gone. Returns its index, or -1. */
+  private add(table: CandidateTable, pid: number): number {
+    return this.policy.rankBy === 'memory' ? this.scan.addMemory(table, pid) : this.scan.addScore(table, pid);
   }
 
   private forget(): void {
@@ -207,9 +212,10 @@ export class Shortlist {
   private look(pid: number): void {
     const { one, scan, next } = this;
     one.clear();
-    if (scan.addScore(one, pid) === -1) return;
+    if (this.add(one, pid) === -1) return;
     if (next.admits(this.bound()) && scan.needsName) scan.readName(one, 0);
-    if (next.admits(this.bound()) && this.policy.ignoreRootUser) scan.readUid(one, 0);
+    if (next.admits(this.bound()) && this.policy.rankBy === 'memory') scan.readAdj(one, 0);
+    if (next.admits(this.bound()) && (scan.needsUid || this.policy.swapCounts)) scan.readStatus(one, 0);
     // Who can't be read now (no memory for it, no file left) may be read later, and then have any score.
     const unreadable = one.hasMark(0, MARK_UNREADABLE);
     if (!unreadable && whyNot(one, 0, this.policy) !== null) return;
@@ -219,13 +225,13 @@ export class Shortlist {
   }
 
   private bound(): number {
-    return scoreBound(this.one, 0, this.scan.prefers);
+    const swapUsedKib = this.machine.swapTotalKib - this.machine.swapFreeKib;
+    return scoreBound(this.one, 0, this.policy, this.scan.prefers, swapUsedKib);
   }
 
   /** The points of score that `kib` of memory can make, rounded up. */
   private pointsOf(kib: number): number {
-    const totalKib = this.machine.memTotalKib + this.machine.swapTotalKib;
-    return Math.ceil((kib * SCORE_RANGE * this.scoreFactor) / totalKib) + 1;
+    return scoreRise(kib, this.policy, this.scoreFactor, this.machine.memTotalKib + this.machine.swapTotalKib);
   }
 }
 

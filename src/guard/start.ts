@@ -26,6 +26,7 @@ import { PressureTrigger } from '../sample/pressure-trigger.js';
 import { ProcessScan } from '../sample/process-scan.js';
 import { EXIT_OTHER, FatalError } from '../shared/exit.js';
 import type { GuardOptions, PatternTexts, Persona } from '../shared/options.js';
+import type { SelectionPolicy } from '../shared/selection.js';
 import { emptyVictim } from '../shared/victim.js';
 import { Guard } from './guard.js';
 import { type LockResult, lockProblem } from './lock.js';
@@ -65,6 +66,8 @@ const NICENESS = -20;
 /** A tenth of an ordinary thread's share where there is not enough for all. */
 const ENGINE_NICENESS = 10;
 const OOM_SCORE_ADJ = -100;
+/** Of capability.h. */
+const CAP_KILL = 5n;
 
 /**
  * What is set on the process itself, before anything else: its engine and the niceness of its engine's threads, its name,
@@ -125,7 +128,7 @@ export function prepareGuard(options: GuardOptions, files: PidFiles, sampler: Me
   const startedMs = monotonicMs();
   const selfPid = selfPidIn(options.procfs);
   refuseForeignProcfs(options, selfPid);
-  const patterns = compilePatterns(options.patterns);
+  const patterns = compilePatterns(options.patterns, options.sparesWayIn);
   sayPatterns(log, options.patterns);
   if (options.raisePriority) raisePriority(log);
   sayLimits(log, sampler.memory, options.limits);
@@ -142,11 +145,12 @@ export function prepareGuard(options: GuardOptions, files: PidFiles, sampler: Me
     pollSet,
     HOOKS_POLL_SLOT,
   );
-  const needUid = options.selection.ignoreRootUser;
+  if (options.persona === 'oom-backstop') keepToOwnUser(options.selection, log);
+  const needUid = options.selection.ignoreRootUser || options.selection.onlyUid !== -1;
   const scan = new ProcessScan(files, { ...patterns, needUid, selfPid }, hooks);
   const setAside = new ProcessList();
   const shortlist = openShortlist(options, files, scan, sampler, log);
-  const selector = new Selector(files, scan, options.selection, setAside, shortlist);
+  const selector = new Selector(files, scan, options.selection, setAside, shortlist, sampler.memory);
   warnOfHiddenProcesses(log, options.procfs);
   trySelection(log, selector);
 
@@ -217,7 +221,7 @@ function openShortlist(
   log: Log,
 ): Shortlist | null {
   // The debug log shows everybody, and a group's members are to be found among everybody.
-  if (options.selection.sortByRss || options.killGroup || log.debugEnabled) return null;
+  if (options.selection.rankBy === 'rss' || options.killGroup || log.debugEnabled) return null;
   // The kernel's counters tell of this machine and this PID namespace, whatever tree is read.
   if (selfPidIn(options.procfs) !== process.pid) return null;
   const clock = AllocationClock.open(options.procfs);
@@ -266,6 +270,20 @@ function sayPressureTrigger(log: Log, trigger: PressureTrigger | number): void {
   if (typeof trigger === 'number') line.text('memory pressure does not wake the guard: ').text(strerror(-trigger));
   else line.text('memory pressure wakes the guard, PSI window ').integer(trigger.windowMs).text(' ms');
   log.end();
+}
+
+/** A guard that may not signal others' processes would choose one again and again: it keeps to those of its own user. */
+function keepToOwnUser(selection: SelectionPolicy, log: Log): void {
+  const uid = process.geteuid?.() ?? 0;
+  if (selection.onlyUid !== -1 || uid === 0 || hasCapKill()) return;
+  selection.onlyUid = uid;
+  log.begin('start').text('without CAP_KILL: only processes of uid ').integer(uid).text(' will be killed');
+  log.end();
+}
+
+function hasCapKill(): boolean {
+  const effective = /^CapEff:\t(\w+)$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1] ?? '0';
+  return ((BigInt(`0x${effective}`) >> CAP_KILL) & 1n) === 1n;
 }
 
 /** Pids of a tree that numbers processes differently are other processes here: nobody must be killed by them. */

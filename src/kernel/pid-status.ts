@@ -1,9 +1,11 @@
 /*
- * /proc/PID/status (Documentation/filesystems/proc.rst, table 1-2): the thread group and the effective user id.
+ * /proc/PID/status (Documentation/filesystems/proc.rst, table 1-2): the thread group, the effective user id, and
+ * what is in swap (a kernel thread and a zombie have no such line).
  *
  *   Name:   cat
  *   Tgid:   551716
  *   Uid:    1000    1000    1000    1000
+ *   VmSwap:        0 kB
  *
  * The four are real, effective, saved and file system id. The owner of /proc/PID is no substitute:
  * it is root for every process that is not dumpable, whoever runs it.
@@ -13,6 +15,7 @@ import { ascii, ByteCursor } from './byte-cursor.js';
 
 const TGID = ascii('Tgid:');
 const UID = ascii('Uid:');
+const VM_SWAP = ascii('VmSwap:');
 const cursor = new ByteCursor();
 
 /** Reads the pid of the process that it belongs to from the first `length` of `bytes`; -1 if there is none. */
@@ -25,6 +28,11 @@ export function parsePidStatusUid(bytes: Uint8Array, length: number): number {
   if (!findEntry(bytes, length, UID)) return -1;
   cursor.integer();
   return nonNegative(cursor.integer());
+}
+
+/** Reads what it has in swap from the first `length` of `bytes`, KiB; -1 if there is none. */
+export function parsePidStatusSwap(bytes: Uint8Array, length: number): number {
+  return findEntry(bytes, length, VM_SWAP) ? nonNegative(cursor.integer()) : -1;
 }
 
 /** Moves the cursor behind `key`, wherever a line begins with it. */

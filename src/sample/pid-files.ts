@@ -13,13 +13,16 @@ export type PidFile = Uint8Array;
 
 const pidFile = (name: string): PidFile => cString(`/${name}`);
 export const PID_STAT = pidFile('stat');
+export const PID_STATM = pidFile('statm');
 export const PID_STATUS = pidFile('status');
 export const PID_OOM_SCORE = pidFile('oom_score');
 export const PID_OOM_SCORE_ADJ = pidFile('oom_score_adj');
 export const PID_COMM = pidFile('comm');
 export const PID_CMDLINE = pidFile('cmdline');
 
-/* The longest pid (10 digits) and the longest name above. */
+const PID_TASK = pidFile('task');
+
+/* Two of the longest pids (10 digits), and the longest name above. */
 const PATH_BYTES = 64;
 
 export class PidFiles {
@@ -51,6 +54,22 @@ export class PidFiles {
     if (length === -ENOMEM && this.makeRoom()) length = pread(fd, buffer, 0);
     if (this.many) this.batch.close(fd);
     else close(fd);
+    return length;
+  }
+
+  /** Opens the directory of a process's threads. Returns an fd for the caller to close, or -errno. */
+  openThreads(pid: number): number {
+    this.path.set(PID_TASK, this.writePid(pid));
+    return this.openPath(O_RDONLY | O_DIRECTORY);
+  }
+
+  /** As `read`, of one of the threads in `threadsFd`. */
+  readOfThread(threadsFd: number, tid: number, file: PidFile, buffer: Uint8Array): number {
+    this.path.set(file, this.writePid(tid));
+    const fd = openat(threadsFd, this.path, O_RDONLY);
+    if (fd < 0) return fd;
+    const length = pread(fd, buffer, 0);
+    close(fd);
     return length;
   }
 

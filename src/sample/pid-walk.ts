@@ -17,7 +17,14 @@ export class PidWalk {
   private offset = 0;
 
   /** @param directoryFd  its position in the directory is the walk's: nobody else may read it meanwhile */
-  constructor(private readonly directoryFd: number) {}
+  constructor(private directoryFd: number) {}
+
+  /** Starts over in another directory. */
+  enter(directoryFd: number): void {
+    this.directoryFd = directoryFd;
+    this.length = 0;
+    this.offset = 0;
+  }
 
   /** Starts over. Returns 0 or -errno. */
   restart(): number {

@@ -6,6 +6,7 @@
  *
  *   scanScores   one file of each process, oom_score. Who can still win by it is read further, a fact at a time
  *                (readName, readStat, ...), by whoever compares them (guard/selector.ts)
+ *   scanMemory   the same with statm, for the ranking by memory
  *   scan         what any ranking may need of each: stat and oom_score, the name if a pattern has to be
  *                matched, the owner if owners matter
  *
@@ -15,14 +16,16 @@
  * an error. One that is there but can't be read (hidepid, a broken tree) is kept as unreadable.
  */
 
-import { ENOENT, ESRCH } from '../../native-shims/errno.js';
+import { EIO, ENOENT, ESRCH } from '../../native-shims/errno.js';
+import { close } from '../../native-shims/files.js';
 import { fixedBuffer } from '../../native-shims/libc.js';
 import { pageSize } from '../../native-shims/priority.js';
 import type { PosixRegex } from '../../native-shims/regex.js';
 import { commLength } from '../kernel/pid-name.js';
 import { parseOomNumber } from '../kernel/pid-oom.js';
 import { emptyPidStat, isDead, type PidStat, parsePidStat } from '../kernel/pid-stat.js';
-import { parsePidStatusTgid, parsePidStatusUid } from '../kernel/pid-status.js';
+import { emptyPidStatm, type PidStatm, parsePidStatm } from '../kernel/pid-statm.js';
+import { parsePidStatusSwap, parsePidStatusTgid, parsePidStatusUid } from '../kernel/pid-status.js';
 import {
   type CandidateTable,
   MARK_AVOIDED,
@@ -33,10 +36,19 @@ import {
   MARK_PREFERRED,
   MARK_SELF,
   MARK_UNREADABLE,
+  MARK_WAY_IN,
   NAME_BYTES,
   UNKNOWN,
 } from '../shared/candidates.js';
-import { PID_COMM, PID_OOM_SCORE, PID_OOM_SCORE_ADJ, PID_STAT, PID_STATUS, type PidFiles } from './pid-files.js';
+import {
+  PID_COMM,
+  PID_OOM_SCORE,
+  PID_OOM_SCORE_ADJ,
+  PID_STAT,
+  PID_STATM,
+  PID_STATUS,
+  type PidFiles,
+} from './pid-files.js';
 import { PidWalk } from './pid-walk.js';
 
 /** The admin's patterns on the name; null where there is none. */
@@ -44,10 +56,12 @@ export interface NamePatterns {
   prefer: PosixRegex | null;
   avoid: PosixRegex | null;
   ignore: PosixRegex | null;
+  /** The admin's way in. */
+  wayIn: PosixRegex | null;
 }
 
 export interface ScanOptions extends NamePatterns {
-  /** Read every process's owner (for --ignore-root-user). */
+  /** Read every process's owner (for --ignore-root-user and --only-user). */
   needUid: boolean;
   /** The guard's own pid as this procfs numbers it; null if it does not show the guard. */
   selfPid: number | null;
@@ -67,24 +81,29 @@ const FILE_BYTES_MAX = 4096;
 
 const KIB = 1024;
 const KTHREADD_PID = 2;
+const STATE_ZOMBIE = 0x5a; // Z
 
 export class ProcessScan {
   private readonly pids: PidWalk;
   private readonly bytes = fixedBuffer(FILE_BYTES_MAX);
   private readonly name = fixedBuffer(NAME_BYTES * 2);
   private readonly stat: PidStat = emptyPidStat();
+  private readonly statm: PidStatm = emptyPidStatm();
+  private readonly threads = new PidWalk(-1);
   private readonly kibPerPage = pageSize() / KIB;
   private readonly prefer: PosixRegex | null;
   private readonly avoid: PosixRegex | null;
   private readonly ignore: PosixRegex | null;
-  private readonly needUid: boolean;
+  private readonly wayIn: PosixRegex | null;
   private readonly selfPid: number | null;
-  /** Whether a pattern is to be matched with names. */
+  /** Whether a pattern that ranks or excludes is to be matched with names. The way in is asked of leaders only. */
   readonly needsName: boolean;
+  /** Whether owners exclude somebody. */
+  readonly needsUid: boolean;
 
   constructor(
     private readonly files: PidFiles,
-    { prefer, avoid, ignore, needUid, selfPid }: ScanOptions,
+    { prefer, avoid, ignore, wayIn, needUid, selfPid }: ScanOptions,
     private readonly children: Children,
   ) {
     this.pids = new PidWalk(files.directoryFd);
@@ -92,7 +111,8 @@ export class ProcessScan {
     this.prefer = prefer;
     this.avoid = avoid;
     this.ignore = ignore;
-    this.needUid = needUid;
+    this.wayIn = wayIn;
+    this.needsUid = needUid;
     this.selfPid = selfPid;
     this.needsName = prefer !== null || avoid !== null || ignore !== null;
   }
@@ -104,12 +124,17 @@ export class ProcessScan {
 
   /** Fills `table` with all processes, in the order of the directory (by pid). Returns 0, or -errno if it can't be listed. */
   scan(table: CandidateTable): number {
-    return this.walk(table, false);
+    return this.walk(table, 'all');
   }
 
   /** The same with nothing but pid, oom_score and the marks that need no other file. */
   scanScores(table: CandidateTable): number {
-    return this.walk(table, true);
+    return this.walk(table, 'oom_score');
+  }
+
+  /** The same with statm instead of oom_score. */
+  scanMemory(table: CandidateTable): number {
+    return this.walk(table, 'memory');
   }
 
   /** Appends a row for `pid` with its oom_score, unless it is gone. Returns its index, or -1. */
@@ -122,19 +147,31 @@ export class ProcessScan {
     return -1;
   }
 
+  /** The same with what a kill would give back. */
+  addMemory(table: CandidateTable, pid: number): number {
+    const row = this.addPid(table, pid);
+    if (this.children.isChild(pid)) table.mark(row, MARK_CHILD);
+    const result = this.readMemory(table, row);
+    if (result < 0) this.markUnread(table, row, result);
+    if (!table.hasMark(row, MARK_GONE)) return row;
+    table.count--;
+    return -1;
+  }
+
   /** Whether `pid` is a process, and not one of the other threads of one, which /proc hides but answers for. */
   isProcess(pid: number): boolean {
     const length = this.files.read(pid, PID_STATUS, this.bytes);
     return length >= 0 && parsePidStatusTgid(this.bytes, length) === pid;
   }
 
-  /** Reads all that is missing in one row. What can't be read stays unknown. */
+  /** Reads all that is missing in one row. What can't be read stays unknown; its memory matters to the ranking by memory only. */
   complete(table: CandidateTable, row: number): void {
     this.readStat(table, row);
     if (table.oomScore[row] === UNKNOWN && !isKernelThread(table, row)) this.readScore(table, row);
     this.readAdj(table, row);
     this.readName(table, row);
-    this.readUid(table, row);
+    this.readStatus(table, row);
+    this.readMemory(table, row);
   }
 
   /** Reads the row's /proc/PID/stat, unless that was done. */
@@ -161,20 +198,36 @@ export class ProcessScan {
     const length = this.files.read(table.pid[row] as number, PID_COMM, this.bytes);
     if (length < 0) return this.markUnread(table, row, length);
     this.copyName(table, row, length);
-    const { prefer, avoid, ignore } = this;
+    const { prefer, avoid, ignore, wayIn } = this;
     // regexec wants the name at the start of memory; the table's copy sits in the middle of a buffer.
     if (prefer?.matches(this.name)) table.mark(row, MARK_PREFERRED);
     if (avoid?.matches(this.name)) table.mark(row, MARK_AVOIDED);
     if (ignore?.matches(this.name)) table.mark(row, MARK_IGNORED);
+    if (wayIn?.matches(this.name)) table.mark(row, MARK_WAY_IN);
   }
 
-  /** Reads the row's owner, unless that was done. */
-  readUid(table: CandidateTable, row: number): void {
+  /** Reads the row's owner and what it has in swap, unless that was done. Kernel threads have no such line, and nothing there. */
+  readStatus(table: CandidateTable, row: number): void {
     if (table.uid[row] !== UNKNOWN) return;
     const length = this.files.read(table.pid[row] as number, PID_STATUS, this.bytes);
+    if (length >= 0) table.swapKib[row] = Math.max(0, parsePidStatusSwap(this.bytes, length));
     const uid = length < 0 ? -1 : parsePidStatusUid(this.bytes, length);
     if (uid >= 0) table.uid[row] = uid;
-    else if (this.needUid) this.markUnread(table, row, length);
+    else if (this.needsUid) this.markUnread(table, row, length);
+  }
+
+  /**
+   * Reads what a kill of the row would give back, unless that was done. A process whose main thread is a zombie shows
+   * nothing while its other threads live and hold the memory: then one of them is asked. Returns 0 or -errno.
+   */
+  private readMemory(table: CandidateTable, row: number): number {
+    if (table.anonKib[row] !== UNKNOWN) return 0;
+    const length = this.files.read(table.pid[row] as number, PID_STATM, this.bytes);
+    if (length < 0) return length;
+    if (!parsePidStatm(this.bytes, length, this.statm)) return -EIO;
+    if (this.statm.residentPages === 0) this.readMemoryOfThread(table, row);
+    table.anonKib[row] = Math.max(0, this.statm.residentPages - this.statm.sharedPages) * this.kibPerPage;
+    return 0;
   }
 
   /** Reads the row's oom_score_adj. */
@@ -194,14 +247,29 @@ export class ProcessScan {
     return this.stat.startTimeTicks === startTimeTicks && !isDead(this.stat);
   }
 
-  private walk(table: CandidateTable, scoresOnly: boolean): number {
+  /** Leaves in `this.statm` what a living thread of the row's process shows, if its main thread is a zombie. */
+  private readMemoryOfThread(table: CandidateTable, row: number): void {
+    this.readStat(table, row);
+    if (table.state[row] !== STATE_ZOMBIE || (table.numThreads[row] as number) <= 1) return;
+    const fd = this.files.openThreads(table.pid[row] as number);
+    if (fd < 0) return;
+    this.threads.enter(fd);
+    for (let tid = this.threads.next(); tid > 0; tid = this.threads.next()) {
+      const length = this.files.readOfThread(fd, tid, PID_STATM, this.bytes);
+      if (length > 0 && parsePidStatm(this.bytes, length, this.statm) && this.statm.residentPages > 0) break;
+    }
+    close(fd);
+  }
+
+  private walk(table: CandidateTable, what: 'oom_score' | 'memory' | 'all'): number {
     table.clear();
     const restarted = this.pids.restart();
     if (restarted < 0) return restarted;
     for (;;) {
       const pid = this.pids.next();
       if (pid <= 0) return pid;
-      if (scoresOnly) this.addScore(table, pid);
+      if (what === 'oom_score') this.addScore(table, pid);
+      else if (what === 'memory') this.addMemory(table, pid);
       else this.addProcess(table, pid);
     }
   }
@@ -225,7 +293,7 @@ export class ProcessScan {
   private readRanked(table: CandidateTable, row: number): void {
     this.readScore(table, row);
     if (this.needsName) this.readName(table, row);
-    if (this.needUid) this.readUid(table, row);
+    if (this.needsUid) this.readStatus(table, row);
   }
 
   private readScore(table: CandidateTable, row: number): void {

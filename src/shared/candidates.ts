@@ -20,6 +20,10 @@ export const MARK_SET_ASIDE = 1 << 6;
 export const MARK_NAMED = 1 << 7;
 /** It ended while it was looked at. */
 export const MARK_GONE = 1 << 8;
+/** One of those that the admin needs to come in and repair things. */
+export const MARK_WAY_IN = 1 << 9;
+/** It would give back less than the floor, and is passed over. */
+export const MARK_SMALL = 1 << 10;
 
 /** What a number column holds where the number is not known (or was not needed). */
 export const UNKNOWN = -9999;
@@ -46,6 +50,10 @@ export class CandidateTable {
   oomScore: Int32Array;
   oomScoreAdj: Int32Array;
   rssKib: Float64Array;
+  /** Of the RSS, what belongs to nobody else and to no file: what a kill gives back. */
+  anonKib: Float64Array;
+  /** In swap. */
+  swapKib: Float64Array;
   startTimeTicks: Float64Array;
   marks: Int32Array;
   /** NAME_BYTES for each row, NUL-terminated; empty where the name was not needed. */
@@ -62,6 +70,8 @@ export class CandidateTable {
     this.oomScore = new Int32Array(rows);
     this.oomScoreAdj = new Int32Array(rows);
     this.rssKib = new Float64Array(rows);
+    this.anonKib = new Float64Array(rows);
+    this.swapKib = new Float64Array(rows);
     this.startTimeTicks = new Float64Array(rows);
     this.marks = new Int32Array(rows);
     this.names = Buffer.alloc(rows * NAME_BYTES);
@@ -84,6 +94,8 @@ export class CandidateTable {
     this.oomScore[row] = UNKNOWN;
     this.oomScoreAdj[row] = UNKNOWN;
     this.rssKib[row] = UNKNOWN;
+    this.anonKib[row] = UNKNOWN;
+    this.swapKib[row] = UNKNOWN;
     this.startTimeTicks[row] = UNKNOWN;
     this.marks[row] = 0;
     this.names[row * NAME_BYTES] = 0;
@@ -121,6 +133,8 @@ export class CandidateTable {
     this.oomScore = wider(this.oomScore, new Int32Array(rows));
     this.oomScoreAdj = wider(this.oomScoreAdj, new Int32Array(rows));
     this.rssKib = wider(this.rssKib, new Float64Array(rows));
+    this.anonKib = wider(this.anonKib, new Float64Array(rows));
+    this.swapKib = wider(this.swapKib, new Float64Array(rows));
     this.startTimeTicks = wider(this.startTimeTicks, new Float64Array(rows));
     this.marks = wider(this.marks, new Int32Array(rows));
     const names = Buffer.alloc(rows * NAME_BYTES);

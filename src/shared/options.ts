@@ -19,6 +19,8 @@ export interface GuardOptions {
   limits: Limits;
   selection: SelectionPolicy;
   patterns: PatternTexts;
+  /** The admin's way in is never chosen (shared/way-in.ts). */
+  sparesWayIn: boolean;
   killGroup: boolean;
   kernelOom: boolean;
   dryrun: boolean;

@@ -30,7 +30,20 @@ interface Ranked {
   reason: string | null;
 }
 
-const KEYS = ['pid', 'uid', 'name', 'cmdline', 'oomScore', 'oomScoreAdj', 'rssKib', 'score', 'eligible', 'reason'];
+const KEYS = [
+  'pid',
+  'uid',
+  'name',
+  'cmdline',
+  'oomScore',
+  'oomScoreAdj',
+  'rssKib',
+  'anonKib',
+  'swapKib',
+  'score',
+  'eligible',
+  'reason',
+];
 
 /** A process of the tree: `PID + number`, named after it. */
 const fake = (number: number, facts: Omit<FakeProcess, 'pid'> = {}): FakeProcess => ({
@@ -40,7 +53,7 @@ const fake = (number: number, facts: Omit<FakeProcess, 'pid'> = {}): FakeProcess
 });
 
 async function rankText(tree: string, ...args: string[]): Promise<string> {
-  const ended = await invoke('oom-backstop', ['rank', '--procfs', tree, ...args]);
+  const ended = await invoke('oom-backstop', ['rank', '--earlyoom', '--procfs', tree, ...args]);
   expect(ended, ended.stderr).toMatchObject({ code: 0, stderr: '' });
   return ended.stdout;
 }
@@ -82,6 +95,8 @@ describe('rank --json', () => {
         oomScore: 812,
         oomScoreAdj: -7,
         rssKib: 3072,
+        anonKib: 3072,
+        swapKib: 0,
         score: 812,
         eligible: true,
         reason: null,
@@ -318,7 +333,7 @@ describe('rank: hostile names', () => {
     const tree = procTree([fake(1, { comm, oomScore: 700 }), fake(2, { oomScore: 1 })]);
     const lines = linesOf(await rankText(tree));
     expect(lines).toHaveLength(3);
-    expect(lines[1]).toBe(`10000001    1000       700      0        0      700  ${text}`);
+    expect(lines[1]).toBe(`10000001    1000       700      0        0        0      700  ${text}`);
     expect((await rankJson(tree)).map((each) => each.name)).toEqual([json, 'p2']);
   });
 
@@ -349,11 +364,11 @@ describe('rank: text', () => {
     ]);
     expect(await rankText(tree)).toBe(
       [
-        '     PID     UID OOM_SCORE    ADJ  RSS_MIB    SCORE  NAME',
-        '10000001    1000       912   -200     2000      912  hog',
-        '10000002       0       700      0        0      700  tab',
-        '10000003    1000       650  -1000        0      650  db  (not: oom_score_adj -1000)',
-        '10000004       -       600      -        -      600  odd  (not: unreadable)',
+        '     PID     UID OOM_SCORE    ADJ  RSS_MIB ANON_MIB    SCORE  NAME',
+        '10000001    1000       912   -200     2000     2000      912  hog',
+        '10000002       0       700      0        0        0      700  tab',
+        '10000003    1000       650  -1000        0        0      650  db  (not: oom_score_adj -1000)',
+        '10000004       -       600      -        -        0      600  odd  (not: unreadable)',
         '',
       ].join('\n'),
     );
@@ -780,4 +795,91 @@ describe('hooks in a dry run', () => {
     expectRan(await invoke('earlyoom', ['--dryrun', '--procfs', tree, '-N', relative, '-P', relative], { until }));
     expect(records()).toHaveLength(0);
   });
+});
+
+describe('the ranking of the own persona', () => {
+  const MIB = 1024;
+  interface Own extends Ranked {
+    anonKib: number | null;
+    swapKib: number | null;
+  }
+  async function own(processes: readonly FakeProcess[], ...args: string[]): Promise<Own[]> {
+    const ended = await invoke('oom-backstop', ['rank', '--json', '--procfs', procTree(processes), ...args]);
+    expect(ended).toMatchObject({ code: 0, stderr: '' });
+    return JSON.parse(ended.stdout) as Own[];
+  }
+  const pages = (mib: number): number => (mib * MIB) / 4;
+  const BIG: FakeProcess = {
+    pid: 10,
+    comm: 'leak',
+    oomScore: 680,
+    rssPages: pages(300),
+    sharedPages: pages(20),
+    swapKib: 7,
+  };
+  const TAB: FakeProcess = { pid: 11, comm: 'tab', oomScore: 966, oomScoreAdj: 300, rssPages: pages(80) };
+  const TINY: FakeProcess = { pid: 12, comm: 'tiny', oomScore: 999, oomScoreAdj: 333, rssPages: pages(3) };
+  const SSHD: FakeProcess = { pid: 13, comm: 'sshd', oomScore: 1000, oomScoreAdj: 334, rssPages: pages(9), uid: 0 };
+  const ALL = [BIG, TAB, TINY, SSHD];
+  const brief = (ranking: readonly Own[]): string[] =>
+    ranking.map(({ pid, score, reason }) => `${pid} ${Math.round(score ?? -1)}${reason === null ? '' : ` ${reason}`}`);
+
+  it('by oom_score, with the floor and the way in', async () => {
+    const ranking = await own(ALL);
+    expect(brief(ranking)).toEqual(['11 966', '10 680', '13 1000 the way in', '12 999 gives back too little']);
+    expect(ranking[1]).toMatchObject({ anonKib: 280 * MIB, swapKib: 7 });
+  });
+
+  it.each<[string[], string[]]>([
+    [['--earlyoom'], ['13 1000', '12 999', '11 966', '10 680']],
+    [['--no-way-in'], ['13 1000', '11 966', '10 680', '12 999 gives back too little']],
+    [
+      ['--floor', '0'],
+      ['12 999', '11 966', '10 680', '13 1000 the way in'],
+    ],
+    [
+      ['--floor', '100 MiB'],
+      ['10 680', '13 1000 the way in', '12 999 gives back too little', '11 966 gives back too little'],
+    ],
+    [
+      ['--rank-by', 'memory'],
+      ['10 286720', '11 106496', '13 12294 the way in', '12 4095 gives back too little'],
+    ],
+    [
+      ['--rank-by', 'rss', '--floor', '0', '--no-way-in'],
+      ['10 307200', '11 81920', '13 9216', '12 3072'],
+    ],
+    [
+      ['--only-user', '0', '--no-way-in'],
+      ['13 1000', '12 999 --only-user', '11 966 --only-user', '10 680 --only-user'],
+    ],
+    [
+      ['--only-user', 'root', '--no-way-in'],
+      ['13 1000', '12 999 --only-user', '11 966 --only-user', '10 680 --only-user'],
+    ],
+  ])('%j', async (args, expected) => {
+    expect(brief(await own(ALL, ...args))).toEqual(expected);
+  });
+
+  it.each([
+    [['--rank-by', 'size'], '--rank-by size: no such ranking (valid: oom_score, memory, rss)'],
+    [['--floor', '4'], '--floor 4: not a size (valid: 0, or a number with KiB, MiB or GiB)'],
+    [
+      ['--only-user', 'nobody-here'],
+      '--only-user nobody-here: not in /etc/passwd (valid: a name from there, or a uid)',
+    ],
+  ])('%j is refused, by rank and by the guard', async (args, message) => {
+    for (const command of [['rank'], ['--dryrun']]) {
+      const ended = await invoke('oom-backstop', [...command, ...args]);
+      expect(ended).toMatchObject({ code: 14, stderr: expect.stringContaining(`fatal: ${message}\n`) });
+    }
+  });
+
+  it.each(['--rank-by=memory', '--floor=0', '--only-user=0', '--no-way-in'])(
+    'earlyoom does not know %s',
+    async (option) => {
+      const ended = await invoke('earlyoom', ['--dryrun', option]);
+      expect(ended).toMatchObject({ code: 13, stderr: expect.stringContaining(`unrecognized option '${option}'`) });
+    },
+  );
 });

@@ -20,6 +20,8 @@ export interface Scenario {
   /** Stands by (bench/support/crowd.c). */
   crowd?: { program: string; args: string[] };
   hogs: HogOptions[];
+  /** Have grown before the limits are set, and stay. */
+  bystanders?: HogOptions[];
   /** LIMITS in an argument becomes the -M value for `limits`. */
   guard: { program: string; args: string[] };
   limits?: { headroomMib?: number; killBelowMib?: number; basis?: 'user' | 'total' };
@@ -44,6 +46,7 @@ export interface ScenarioResult {
   stdout: string;
   stderr: string;
   hogs: HogResult[];
+  bystanders: HogResult[];
 }
 
 const SCENARIO = path.join(import.meta.dirname, 'scenario.mjs');

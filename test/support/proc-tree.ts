@@ -14,6 +14,12 @@ export interface FakeProcess {
   numThreads?: number;
   startTimeTicks?: number;
   rssPages?: number;
+  /** Of the RSS, what is of files and shared memory. */
+  sharedPages?: number;
+  /** Nothing says so if it is left out. */
+  swapKib?: number;
+  /** Other threads, with the RSS that each shows. */
+  threads?: readonly { tid: number; rssPages: number }[];
   oomScore?: number | string | null;
   oomScoreAdj?: number | string | null;
   uid?: number | null;
@@ -47,6 +53,7 @@ export function procTree(processes: readonly FakeProcess[], meminfo: string | nu
 export function writeProcess(root: string, process: FakeProcess): void {
   const { pid, comm = 'proc', state = 'S', ppid = 1, pgrp = pid, numThreads = 1 } = process;
   const { startTimeTicks = 1000 + pid, rssPages = 100, oomScore = 600, oomScoreAdj = 0, uid = 1000 } = process;
+  const { sharedPages = 0, swapKib, threads = [] } = process;
   const directory = path.join(root, String(pid));
   mkdirSync(directory);
   const file = (name: string, content: string | Buffer | null): void => {
@@ -58,9 +65,19 @@ export function writeProcess(root: string, process: FakeProcess): void {
   file('comm', comm === null ? null : Buffer.concat([Buffer.from(comm), Buffer.from('\n')]));
   file('oom_score', oomScore === null ? null : `${oomScore}\n`);
   file('oom_score_adj', oomScoreAdj === null ? null : `${oomScoreAdj}\n`);
-  file(
-    'status',
-    uid === null ? null : `Name:\tproc\nTgid:\t${process.tgid ?? pid}\nUid:\t${uid}\t${uid}\t${uid}\t${uid}\n`,
-  );
+  const swap = swapKib === undefined ? '' : `VmSwap:\t${swapKib} kB\n`;
+  const status = `Name:\tproc\nTgid:\t${process.tgid ?? pid}\nUid:\t${uid}\t${uid}\t${uid}\t${uid}\n${swap}`;
+  file('status', uid === null ? null : status);
+  file('statm', statmOf(rssPages, sharedPages));
+  mkdirSync(path.join(directory, 'task', String(pid)), { recursive: true });
+  writeFileSync(path.join(directory, 'task', String(pid), 'statm'), statmOf(rssPages, sharedPages));
+  for (const thread of threads) {
+    mkdirSync(path.join(directory, 'task', String(thread.tid)));
+    writeFileSync(path.join(directory, 'task', String(thread.tid), 'statm'), statmOf(thread.rssPages, sharedPages));
+  }
   file('cmdline', process.cmdline === undefined ? `proc\0--pid\0${pid}\0` : process.cmdline);
+}
+
+function statmOf(rssPages: number, sharedPages: number): string {
+  return `${rssPages + 1000} ${rssPages} ${sharedPages} 5 0 112 0\n`;
 }

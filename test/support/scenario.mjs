@@ -40,11 +40,24 @@ async function startHog(options) {
     rest = lines.pop();
     hog.events.push(...lines.map((line) => JSON.parse(line)));
   });
+  await until(hog, 'ready');
+  return hog;
+}
+
+/** Waits for an event of a hog. */
+async function until(hog, name) {
   const deadline = Date.now() + HOG_READY_MS;
-  while (hog.events.length === 0) {
-    if (Date.now() > deadline || hog.exit !== null) throw new Error('a hog did not start');
+  while (!hog.events.some(({ event }) => event === name)) {
+    if (Date.now() > deadline || hog.exit !== null) throw new Error(`a hog was never ${name}`);
     await sleep(5);
   }
+}
+
+/** Starts a hog that has grown already. Its limit is one that nothing crosses. */
+async function startBystander(options) {
+  const hog = await startHog(options);
+  hog.child.stdin.write(`${JSON.stringify({ limitPercent: -1, basis: 'user' })}\n`);
+  await until(hog, 'full');
   return hog;
 }
 
@@ -74,6 +87,9 @@ function limitsFor({ headroomMib, killBelowMib, basis }) {
 // The others, who stand by, before anybody who is measured.
 if (scenario.crowd !== undefined) await startCrowd(scenario.crowd);
 
+const bystanders = [];
+for (const options of scenario.bystanders ?? []) bystanders.push(await startBystander(options));
+
 // Ready hogs first: their own start must not count as the crossing.
 const hogs = [];
 for (const options of scenario.hogs) hogs.push(await startHog(options));
@@ -102,13 +118,15 @@ await sleep(scenario.afterMs ?? 300); // hooks and last lines
 if (guardExit === null) guard.kill('SIGTERM');
 for (const deadline = Date.now() + 3000; guardExit === null && Date.now() < deadline; ) await sleep(5);
 
+const resultOf = ({ pid, events, exit }) => ({ pid, events, exit });
 const result = {
   guardReady: ready(),
   guardPid: guard.pid,
   guardExit,
   ...said,
   termPercent: limits.termPercent,
-  hogs: hogs.map(({ pid, events, exit }) => ({ pid, events, exit })),
+  hogs: hogs.map(resultOf),
+  bystanders: bystanders.map(resultOf),
 };
 writeFileSync(1, JSON.stringify(result));
 process.exit(0);

@@ -3,10 +3,10 @@ import { existsSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { getopt, type OptionSpec, type Token } from '../../../src/cli/getopt.js';
-import { GUARD_OPTIONS } from '../../../src/cli/guard-options.js';
+import { optionsOf } from '../../../src/cli/guard-options.js';
 import { describeIf } from '../../support/requires.js';
 
-const SPECS: OptionSpec[] = GUARD_OPTIONS.flatMap((row) =>
+const SPECS: OptionSpec[] = optionsOf('earlyoom').flatMap((row) =>
   row.alias === undefined ? [row] : [row, { ...row, name: row.alias }],
 );
 

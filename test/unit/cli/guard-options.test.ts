@@ -4,6 +4,7 @@ import { type GuardRequest, parseGuardOptions, procfsOf } from '../../../src/cli
 import type { Meminfo } from '../../../src/kernel/meminfo.js';
 import { FatalError } from '../../../src/shared/exit.js';
 import type { GuardOptions, Persona } from '../../../src/shared/options.js';
+import { EARLYOOM_SELECTION } from '../../../src/shared/selection.js';
 import { recordingLog } from '../recording-log.js';
 
 const MEMINFO: Meminfo = {
@@ -13,6 +14,11 @@ const MEMINFO: Meminfo = {
   swapTotalKib: 200_000,
   swapFreeKib: 100_000,
 };
+
+const MACHINE_KIB = MEMINFO.memTotalKib + MEMINFO.swapTotalKib;
+
+/** What earlyoom's limits make of it: swap has to run short too. */
+const SELECTION = { ...EARLYOOM_SELECTION, swapCounts: true };
 
 function parse(args: string[], persona: Persona = 'earlyoom', meminfo: () => Meminfo = () => MEMINFO) {
   const { log, lines } = recordingLog();
@@ -59,7 +65,8 @@ describe('without options', () => {
       expect(options([], persona)).toMatchObject({
         persona,
         procfs: '/proc',
-        selection: { sortByRss: false, ignoreRootUser: false, onlyPid: 0 },
+        selection: persona === 'earlyoom' ? SELECTION : { ...EARLYOOM_SELECTION, floorKib: 4096, youngestFirst: true },
+        sparesWayIn: persona === 'oom-backstop',
         patterns: { prefer: null, avoid: null, ignore: null },
         killGroup: false,
         kernelOom: false,
@@ -71,6 +78,29 @@ describe('without options', () => {
         notifyDbus: false,
         reportIntervalMs: 1000,
       });
+    },
+  );
+});
+
+describe("the own persona's options", () => {
+  it.each<[string[], object]>([
+    [['--rank-by', 'memory'], { selection: { rankBy: 'memory', swapCounts: false, machineKib: MACHINE_KIB } }],
+    [['--rank-by=rss'], { selection: { rankBy: 'rss' } }],
+    [['-s', '10'], { selection: { swapCounts: true } }],
+    [['--floor', '0'], { selection: { floorKib: 0 } }],
+    [['--floor', '1.5 MiB'], { selection: { floorKib: 1536 } }],
+    [['--floor', '2GiB'], { selection: { floorKib: 2097152 } }],
+    [['--only-user', '4294967294'], { selection: { onlyUid: 4294967294 } }],
+    [['--only-user', 'root'], { selection: { onlyUid: 0 } }],
+    [['--no-way-in'], { sparesWayIn: false }],
+  ])('%j', (args, expected) => {
+    expect(options(args, 'oom-backstop')).toMatchObject(expected);
+  });
+
+  it.each(['--rank-by=size', '--floor=4', '--floor=-1MiB', '--floor=4MB', '--only-user=nobody-here'])(
+    '%s is refused',
+    (arg) => {
+      expect(() => options([arg], 'oom-backstop')).toThrow(FatalError);
     },
   );
 });
@@ -162,12 +192,12 @@ describe('other options', () => {
     [['--prefer', 'a', '--avoid=b', '--ignore', 'c'], { patterns: { prefer: 'a', avoid: 'b', ignore: 'c' } }, []],
     [
       ['--ignore-root-user'],
-      { selection: { sortByRss: false, ignoreRootUser: true, onlyPid: 0 } },
+      { selection: { ...SELECTION, ignoreRootUser: true } },
       ['start: Processes owned by root will not be killed'],
     ],
     [
       ['--sort-by-rss'],
-      { selection: { sortByRss: true, ignoreRootUser: false, onlyPid: 0 } },
+      { selection: { ...SELECTION, rankBy: 'rss' as const } },
       ['start: Find process with the largest rss'],
     ],
     [['--dryrun'], { dryrun: true }, ['warn: dryrun mode enabled, will not kill anything']],
@@ -226,14 +256,14 @@ describe('other options', () => {
 
 describe('procfsOf', () => {
   it('finds the tree wherever it stands, mistakes around it or not', () => {
-    expect(procfsOf([])).toBe('/proc');
-    expect(procfsOf(['-x', '--procfs=/a', '-m'])).toBe('/a');
-    expect(procfsOf(['-m', '--procfs', '/a'])).toBe('/proc'); // there it is the value of -m
-    expect(procfsOf(['--', '--procfs', '/a'])).toBe('/proc');
+    expect(procfsOf([], 'earlyoom')).toBe('/proc');
+    expect(procfsOf(['-x', '--procfs=/a', '-m'], 'earlyoom')).toBe('/a');
+    expect(procfsOf(['-m', '--procfs', '/a'], 'earlyoom')).toBe('/proc'); // there it is the value of -m
+    expect(procfsOf(['--', '--procfs', '/a'], 'earlyoom')).toBe('/proc');
   });
 
   it('agrees with what the options say when it is given twice', () => {
     const args = ['--procfs', '/a', '--procfs', '/b'];
-    expect(procfsOf(args)).toBe(options(args).procfs);
+    expect(procfsOf(args, 'earlyoom')).toBe(options(args).procfs);
   });
 });

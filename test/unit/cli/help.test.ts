@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { GUARD_OPTIONS } from '../../../src/cli/guard-options.js';
+import { optionsOf } from '../../../src/cli/guard-options.js';
 import { helpText } from '../../../src/cli/help.js';
 
 describe.each(['earlyoom', 'oom-backstop'] as const)('the help of %s', (persona) => {
@@ -12,7 +12,7 @@ describe.each(['earlyoom', 'oom-backstop'] as const)('the help of %s', (persona)
   });
 
   it('shows every option with its alias and its value once, at the beginning of a line', () => {
-    for (const { name, alias, valueName } of GUARD_OPTIONS) {
+    for (const { name, alias, valueName } of optionsOf(persona)) {
       const names = [name, ...(alias === undefined ? [] : [alias])].map((each) =>
         each.length === 1 ? `-${each}` : `--${each}`,
       );

@@ -1,4 +1,5 @@
 /* Tables of candidates from plain objects, and arbitrary ones. */
+
 import fc from 'fast-check';
 import {
   CandidateTable,
@@ -10,6 +11,7 @@ import {
   MARK_SET_ASIDE,
   MARK_UNREADABLE,
 } from '../../../src/shared/candidates.js';
+import { EARLYOOM_SELECTION } from '../../../src/shared/selection.js';
 
 export interface Candidate {
   pid: number;
@@ -21,6 +23,9 @@ export interface Candidate {
   oomScore?: number;
   oomScoreAdj?: number;
   rssKib?: number;
+  anonKib?: number;
+  swapKib?: number;
+  startTimeTicks?: number;
   marks?: number;
 }
 
@@ -34,6 +39,9 @@ export function tableOf(candidates: readonly Candidate[]): CandidateTable {
     table.numThreads[row] = candidate.numThreads ?? 1;
     table.oomScore[row] = candidate.oomScore ?? 600;
     table.rssKib[row] = candidate.rssKib ?? 1000;
+    table.anonKib[row] = candidate.anonKib ?? 1000;
+    table.swapKib[row] = candidate.swapKib ?? 0;
+    table.startTimeTicks[row] = candidate.startTimeTicks ?? candidate.pid;
     // As after a scan: not read for everybody.
     if (candidate.uid !== undefined) table.uid[row] = candidate.uid;
     if (candidate.oomScoreAdj !== undefined) table.oomScoreAdj[row] = candidate.oomScoreAdj;
@@ -42,12 +50,23 @@ export function tableOf(candidates: readonly Candidate[]): CandidateTable {
   return table;
 }
 
-export const BY_SCORE = { sortByRss: false, ignoreRootUser: false, onlyPid: 0 };
-export const BY_RSS = { sortByRss: true, ignoreRootUser: false, onlyPid: 0 };
+export const BY_SCORE = { ...EARLYOOM_SELECTION };
+export const BY_RSS = { ...EARLYOOM_SELECTION, rankBy: 'rss' as const };
+export const BY_MEMORY = {
+  ...EARLYOOM_SELECTION,
+  rankBy: 'memory' as const,
+  swapCounts: true,
+  youngestFirst: true,
+  machineKib: 16_000_000,
+};
 
 /* Few values, so that ties are common. */
 const RANKED = {
   oomScore: fc.oneof(fc.constantFrom(0, 366, 666, 667, 966), fc.nat(2000)),
+  anonKib: fc.oneof(fc.constantFrom(0, 1000, 2000, 4000), fc.nat(8_000_000)),
+  swapKib: fc.constantFrom(0, 0, 1000, 4_000_000),
+  oomScoreAdj: fc.constantFrom(0, 0, 300, 1000, -1, -999),
+  startTimeTicks: fc.constantFrom(7, 7, 8),
   marks: fc.constantFrom(0, 0, MARK_PREFERRED, MARK_AVOIDED, MARK_PREFERRED | MARK_AVOIDED),
 };
 const RSS_KIB = [1, 1000, 1001, 3145728, 3146728, 6291456];

@@ -7,6 +7,7 @@ import {
   MARK_SET_ASIDE,
   MARK_UNREADABLE,
 } from '../../../src/shared/candidates.js';
+import { EARLYOOM_SELECTION } from '../../../src/shared/selection.js';
 import { BY_SCORE, type Candidate, tableOf } from './candidates.js';
 
 const VICTIM: Candidate = { pid: 20, pgrp: 20, oomScoreAdj: 0 };
@@ -39,7 +40,7 @@ describe('groupTargets', () => {
       { ...VICTIM, uid: 1000 },
       { ...MEMBER, uid: 0 },
     ]);
-    expect(groupTargets(table, 0, { sortByRss: false, ignoreRootUser: true, onlyPid: 0 })).toEqual({
+    expect(groupTargets(table, 0, { ...EARLYOOM_SELECTION, ignoreRootUser: true })).toEqual({
       pgid: 0,
       rows: [0],
     });

@@ -1,17 +1,29 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { outranks, pickVictim, rankOrder, scoreOf, whyNot } from '../../../src/decide/ranking.js';
+import { isSmall, outranks, pickVictim, rankOrder, scoreBound, scoreOf, whyNot } from '../../../src/decide/ranking.js';
 import {
   MARK_AVOIDED,
   MARK_CHILD,
   MARK_IGNORED,
+  MARK_NAMED,
   MARK_PREFERRED,
   MARK_SELF,
   MARK_SET_ASIDE,
+  MARK_SMALL,
   MARK_UNREADABLE,
+  MARK_WAY_IN,
   UNKNOWN,
 } from '../../../src/shared/candidates.js';
-import { BY_RSS, BY_SCORE, type Candidate, eligibleCandidates, mixedCandidates, tableOf } from './candidates.js';
+import { EARLYOOM_SELECTION } from '../../../src/shared/selection.js';
+import {
+  BY_MEMORY,
+  BY_RSS,
+  BY_SCORE,
+  type Candidate,
+  eligibleCandidates,
+  mixedCandidates,
+  tableOf,
+} from './candidates.js';
 
 /* As earlyoom tests its own: lists from the worst to the best, in which each must win against each behind it. */
 const BY_SCORE_SORTED: Candidate[] = [
@@ -76,6 +88,7 @@ describe.each([
 describe.each([
   ['by oom_score', BY_SCORE, true],
   ['by RSS, where nobody shows RSS 0', BY_RSS, false],
+  ['by memory', BY_MEMORY, true],
 ] as const)('the ranking %s', (_name, policy, zeroRss) => {
   it('is a total order: of two one wins, and whoever wins against the winner wins against the loser', () => {
     fc.assert(
@@ -142,10 +155,97 @@ describe('the ranking by RSS with processes that show none', () => {
   });
 });
 
+describe('the ranking by memory', () => {
+  it.each<[string, Partial<Candidate>, number]>([
+    ['as it is', {}, 5000],
+    ['with what is in swap', { swapKib: 700 }, 5700],
+    ['double, preferred', { marks: MARK_PREFERRED }, 10_000],
+    ['half, avoided', { marks: MARK_AVOIDED }, 2500],
+    ['as it is, both', { marks: MARK_PREFERRED | MARK_AVOIDED }, 5000],
+    ['by a half more at oom_score_adj 500', { oomScoreAdj: 500 }, 7500],
+    ['double at oom_score_adj 1000', { oomScoreAdj: 1000, swapKib: 100 }, 10_200],
+    ['less by thousandths of the machine at a negative one', { oomScoreAdj: -2 }, 5000 - 32_000],
+    ['weighed before that', { oomScoreAdj: -2, marks: MARK_PREFERRED }, 10_000 - 32_000],
+  ])('counts what a kill gives back %s', (_case, candidate, score) => {
+    expect(scoreOf(tableOf([{ pid: 7, anonKib: 5000, ...candidate }]), 0, BY_MEMORY)).toBe(score);
+  });
+
+  it('of equals takes the larger RSS, then whoever was started last, then the lower pid', () => {
+    const table = tableOf([
+      { pid: 10, rssKib: 9000, startTimeTicks: 1 },
+      { pid: 14, rssKib: 8000, startTimeTicks: 4 },
+      { pid: 12, rssKib: 8000, startTimeTicks: 3 },
+      { pid: 13, rssKib: 8000, startTimeTicks: 3 },
+    ]);
+    expect(rankOrder(table, BY_MEMORY)).toEqual([0, 1, 2, 3]);
+  });
+
+  it('never ranks a process lower because it has more', () => {
+    fc.assert(
+      fc.property(
+        eligibleCandidates({ zeroRss: true }),
+        fc.nat(),
+        fc.nat(4_000_000),
+        fc.boolean(),
+        (list, who, kib, swap) => {
+          const grown = who % list.length;
+          const place = (candidates: readonly Candidate[]): number =>
+            rankOrder(tableOf(candidates), BY_MEMORY).indexOf(grown);
+          const more = list.map((each, index) => {
+            if (index !== grown) return each;
+            const rssKib = (each.rssKib ?? 0) + kib;
+            return swap
+              ? { ...each, swapKib: (each.swapKib ?? 0) + kib }
+              : { ...each, rssKib, anonKib: (each.anonKib ?? 0) + kib };
+          });
+          expect(place(more)).toBeLessThanOrEqual(place(list));
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+
+  it('has a bound that no fact read later can exceed', () => {
+    const SWAP_USED_KIB = 4_000_000;
+    fc.assert(
+      fc.property(eligibleCandidates({ zeroRss: true }), fc.nat(7), fc.boolean(), (list, unknown, prefers) => {
+        const table = tableOf(list);
+        for (const row of list.keys()) {
+          const marks = table.marks[row] as number;
+          if (!prefers && (marks & MARK_PREFERRED) !== 0) continue;
+          table.marks[row] = marks | MARK_NAMED;
+          const score = scoreOf(table, row, BY_MEMORY);
+          if (unknown & 1) table.oomScoreAdj[row] = UNKNOWN;
+          if (unknown & 2) table.swapKib[row] = UNKNOWN;
+          if (unknown & 4) table.marks[row] = 0;
+          expect(scoreBound(table, row, BY_MEMORY, prefers, SWAP_USED_KIB)).toBeGreaterThanOrEqual(score);
+        }
+      }),
+      { numRuns: 500 },
+    );
+    const table = tableOf([{ pid: 7 }]);
+    table.anonKib[0] = UNKNOWN;
+    expect(scoreBound(table, 0, BY_MEMORY, false, 0)).toBe(Number.POSITIVE_INFINITY);
+  });
+});
+
+describe('isSmall', () => {
+  it.each([
+    [{ anonKib: 4095 }, true],
+    [{ anonKib: 4096 }, false],
+    [{ anonKib: 4000, swapKib: 96 }, false],
+    [{ anonKib: UNKNOWN }, false],
+  ])('%j: %s', (candidate, small) => {
+    expect(isSmall(tableOf([{ pid: 7, ...candidate }]), 0, { ...BY_MEMORY, floorKib: 4096 })).toBe(small);
+    expect(isSmall(tableOf([{ pid: 7, ...candidate }]), 0, { ...BY_MEMORY, floorKib: 0 })).toBe(false);
+  });
+});
+
 describe('rankOrder', () => {
   it.each([
     ['oom_score', BY_SCORE],
     ['RSS', BY_RSS],
+    ['memory', BY_MEMORY],
   ] as const)("by %s holds each row once, the victim first, and those who can't be chosen last", (_name, policy) => {
     fc.assert(
       fc.property(mixedCandidates, (candidates) => {
@@ -178,7 +278,7 @@ describe('scoreOf', () => {
 });
 
 describe('whyNot', () => {
-  const NO_ROOT = { sortByRss: false, ignoreRootUser: true, onlyPid: 0 };
+  const NO_ROOT = { ...EARLYOOM_SELECTION, ignoreRootUser: true };
 
   it.each([
     ['init', { pid: 1 }],
@@ -193,6 +293,8 @@ describe('whyNot', () => {
     ['dead', { pid: 40, state: 'Z', numThreads: 1 }],
     ['dead', { pid: 40, state: 'Z', numThreads: 0 }],
     ['set aside', { pid: 40, marks: MARK_SET_ASIDE }],
+    ['the way in', { pid: 40, marks: MARK_WAY_IN }],
+    ['gives back too little', { pid: 40, marks: MARK_SMALL }],
     [null, { pid: 3 }],
     [null, { pid: 40, ppid: 1, uid: 1000, oomScoreAdj: -999 }],
     [null, { pid: 40, state: 'Z', numThreads: 2, rssKib: 0 }], // its main thread only
@@ -201,6 +303,12 @@ describe('whyNot', () => {
   ] as const)('%s: %j', (reason, candidate) => {
     expect(whyNot(tableOf([candidate]), 0, NO_ROOT)).toBe(reason);
     expect(pickVictim(tableOf([candidate]), NO_ROOT)).toBe(reason === null ? 0 : -1);
+  });
+
+  it('with --only-user excludes everybody else, whose owner is known', () => {
+    const policy = { ...EARLYOOM_SELECTION, onlyUid: 1000 };
+    const table = tableOf([{ pid: 40, uid: 1000 }, { pid: 41, uid: 1001 }, { pid: 42, uid: 0 }, { pid: 43 }]);
+    expect([0, 1, 2, 3].map((row) => whyNot(table, row, policy))).toEqual([null, '--only-user', '--only-user', null]);
   });
 
   it("lets root's processes be chosen unless that was asked for", () => {

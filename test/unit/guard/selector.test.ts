@@ -1,49 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { close } from '../../../native-shims/files.js';
 import { PosixRegex } from '../../../native-shims/regex.js';
 import { pickVictim, rankOrder } from '../../../src/decide/ranking.js';
 import { ProcessList } from '../../../src/guard/process-list.js';
-import { Selector } from '../../../src/guard/selector.js';
+import type { Selector } from '../../../src/guard/selector.js';
 import { PidFiles } from '../../../src/sample/pid-files.js';
-import { ProcessScan, type ScanOptions } from '../../../src/sample/process-scan.js';
-import type { SelectionPolicy } from '../../../src/shared/selection.js';
+import { MARK_SMALL } from '../../../src/shared/candidates.js';
+import { EARLYOOM_SELECTION } from '../../../src/shared/selection.js';
 import { emptyVictim } from '../../../src/shared/victim.js';
-import { type FakeProcess, procTree } from '../../support/proc-tree.js';
+import { WAY_IN_REGEX } from '../../../src/shared/way-in.js';
+import type { FakeProcess } from '../../support/proc-tree.js';
 import { recordingLog } from '../recording-log.js';
-
-interface Setup extends Partial<ScanOptions>, Partial<SelectionPolicy> {
-  setAside?: ProcessList;
-  isChild?: (pid: number) => boolean;
-}
-
-function selectorOf(processes: readonly FakeProcess[], setup: Setup = {}): Selector {
-  const files = PidFiles.open(procTree(processes));
-  if (typeof files === 'number') throw new Error(`no tree: ${files}`);
-  onTestFinished(() => void close(files.directoryFd));
-  const {
-    sortByRss = false,
-    ignoreRootUser = false,
-    setAside = new ProcessList(),
-    isChild = () => false,
-    ...scan
-  } = setup;
-  const options = { prefer: null, avoid: null, ignore: null, needUid: ignoreRootUser, selfPid: null, ...scan };
-  return new Selector(
-    files,
-    new ProcessScan(files, options, { isChild }),
-    { sortByRss, ignoreRootUser, onlyPid: 0 },
-    setAside,
-    null,
-  );
-}
-
-/** The pid that would be killed, or -1. */
-function victimOf(processes: readonly FakeProcess[], setup: Setup = {}): number {
-  const selector = selectorOf(processes, setup);
-  const row = selector.select();
-  return row === -1 ? -1 : (selector.table.pid[row] as number);
-}
+import { MACHINE_KIB, type Setup, selectorOf, victimOf } from './selecting.js';
 
 const LOW: FakeProcess = { pid: 30, oomScore: 100, rssPages: 5000 };
 
@@ -66,11 +34,11 @@ describe('Selector.select', () => {
       {},
       20,
     ],
-    ['the largest RSS', [{ pid: 20, oomScore: 900 }, LOW], { sortByRss: true }, 30],
+    ['the largest RSS', [{ pid: 20, oomScore: 900 }, LOW], { rankBy: 'rss' }, 30],
     [
       'of two of the same RSS, the higher oom_score',
       [{ pid: 20, oomScore: 101, rssPages: 5000 }, LOW],
-      { sortByRss: true },
+      { rankBy: 'rss' },
       20,
     ],
     [
@@ -104,7 +72,7 @@ describe('Selector.select', () => {
     [
       'the same by RSS, where it shows none',
       [{ pid: 20, state: 'Z', numThreads: 3, rssPages: 0, oomScore: 674 }, LOW],
-      { sortByRss: true },
+      { rankBy: 'rss' },
       20,
     ],
     [
@@ -157,11 +125,11 @@ describe('Selector.select', () => {
       avoid: PosixRegex.compile('p[45]'),
       ignore: PosixRegex.compile('6'),
     };
-    for (const sortByRss of [false, true]) {
-      const selector = selectorOf(processes, { ...patterns, sortByRss });
+    for (const rankBy of ['oom_score', 'rss', 'memory'] as const) {
+      const selector = selectorOf(processes, { ...patterns, rankBy });
       const victim = selector.table.pid[selector.select()];
       expect(selector.scanAll()).toBe(0);
-      const order = rankOrder(selector.table, { sortByRss, ignoreRootUser: false, onlyPid: 0 });
+      const order = rankOrder(selector.table, { ...EARLYOOM_SELECTION, rankBy, machineKib: MACHINE_KIB });
       expect(selector.table.pid[order[0] as number]).toBe(victim);
     }
   }, 20_000);
@@ -171,8 +139,10 @@ describe('Selector.select', () => {
 const PROCESS = fc.record({
   oomScore: fc.constantFrom<number | string>(0, 366, 367, 666, 667, 700, 966, 967, 1333, 'x'),
   comm: fc.constantFrom('plain', 'wanted', 'shunned', 'wanted shunned', 'never', ''),
-  rssPages: fc.constantFrom(0, 1, 2, 300),
-  oomScoreAdj: fc.constantFrom(0, 0, 0, 300, -1000),
+  rssPages: fc.constantFrom(0, 1, 2, 300, 301, 600, 1_200),
+  sharedPages: fc.constantFrom(0, 0, 1, 300),
+  swapKib: fc.constantFrom(0, 4, 1200, 4800),
+  oomScoreAdj: fc.constantFrom(0, 0, 0, 300, 1000, -1, -1000),
   state: fc.constantFrom('S', 'S', 'S', 'Z'),
   numThreads: fc.constantFrom(1, 2),
   ppid: fc.constantFrom(1, 1, 1, 2),
@@ -182,7 +152,21 @@ const PATTERNS = {
   prefer: PosixRegex.compile('wanted'),
   avoid: PosixRegex.compile('shunned'),
   ignore: PosixRegex.compile('never'),
+  wayIn: PosixRegex.compile('^plain$'),
 };
+
+/** The pid that would be killed by everybody's facts, or -1. */
+function fullScan(selector: Selector, setup: Setup): number {
+  const { table } = selector;
+  const policy = { ...EARLYOOM_SELECTION, ...setup, machineKib: MACHINE_KIB };
+  selector.scanAll();
+  let row = pickVictim(table, policy);
+  if (row === -1) {
+    for (let each = 0; each < table.count; each++) table.marks[each] = (table.marks[each] as number) & ~MARK_SMALL;
+    row = pickVictim(table, policy);
+  }
+  return row === -1 ? -1 : (table.pid[row] as number);
+}
 
 describe('the lean selection', () => {
   it('finds the victim of a full scan, whoever is on the machine and whatever is preferred', () => {
@@ -190,6 +174,11 @@ describe('the lean selection', () => {
       prefer: fc.constantFrom(null, PATTERNS.prefer),
       avoid: fc.constantFrom(null, PATTERNS.avoid),
       ignore: fc.constantFrom(null, PATTERNS.ignore),
+      wayIn: fc.constantFrom(null, null, PATTERNS.wayIn),
+      rankBy: fc.constantFrom('oom_score', 'memory'),
+      floorKib: fc.constantFrom(0, 0, 5),
+      swapCounts: fc.boolean(),
+      onlyUid: fc.constantFrom(-1, -1, 1000),
       ignoreRootUser: fc.boolean(),
       selfPid: fc.constantFrom(null, 10),
     });
@@ -202,18 +191,13 @@ describe('the lean selection', () => {
         );
         const row = selector.select();
         const lean = row === -1 ? -1 : selector.table.pid[row];
-        selector.scanAll();
-        const full = pickVictim(selector.table, {
-          sortByRss: false,
-          ignoreRootUser: options.ignoreRootUser,
-          onlyPid: 0,
-        });
+        const full = fullScan(selector, options);
         if (full !== -1) chosen++;
-        expect(lean).toBe(full === -1 ? -1 : selector.table.pid[full]);
+        expect(lean).toBe(full);
       }),
-      { numRuns: 300 },
+      { numRuns: 400 },
     );
-    expect(chosen).toBeGreaterThan(150);
+    expect(chosen).toBeGreaterThan(200);
   }, 60_000);
 
   it.each<[string, Setup, number, number]>([
@@ -227,7 +211,7 @@ describe('the lean selection', () => {
     onTestFinished(() => read.mockRestore());
     selector.select();
     expect(read.mock.calls.filter(([pid]) => pid < 50).length).toBe(20 * ofOthers);
-    expect(read.mock.calls.length).toBe(inAll - 1);
+    expect(read.mock.calls.length).toBe(inAll);
   });
 
   it('reads the names of those whom a preference could put ahead, and nothing else of them', () => {
@@ -238,6 +222,170 @@ describe('the lean selection', () => {
     selector.select();
     expect(read.mock.calls.filter(([pid]) => pid < 25).length).toBe(5);
     expect(read.mock.calls.filter(([pid]) => pid >= 25 && pid < 50).length).toBe(15 * 2);
+  });
+});
+
+/** 4 KiB pages. */
+const mib = (count: number): number => count * 256;
+
+describe('--rank-by memory', () => {
+  const memory: Setup = { rankBy: 'memory' };
+  const small = Array.from({ length: 5 }, (_, i) => ({
+    pid: 40 + i,
+    oomScore: 966,
+    oomScoreAdj: 300,
+    rssPages: mib(80),
+  }));
+
+  it.each<[string, FakeProcess[], Setup, number]>([
+    [
+      'a leak, not the small ones with a raised oom_score_adj',
+      [{ pid: 20, oomScore: 680, rssPages: mib(300) }, ...small],
+      {},
+      20,
+    ],
+    [
+      'who has more of its own, not who maps more of files',
+      [
+        { pid: 20, rssPages: mib(900), sharedPages: mib(800) },
+        { pid: 21, rssPages: mib(200) },
+      ],
+      {},
+      21,
+    ],
+    [
+      'twice as much of whom is avoided',
+      [
+        { pid: 20, comm: 'shunned', rssPages: mib(301) },
+        { pid: 21, rssPages: mib(150) },
+      ],
+      { avoid: PosixRegex.compile('shunned') },
+      20,
+    ],
+    [
+      'no more than half of whom is preferred',
+      [
+        { pid: 20, comm: 'wanted', rssPages: mib(149) },
+        { pid: 21, rssPages: mib(300) },
+      ],
+      { prefer: PosixRegex.compile('wanted') },
+      21,
+    ],
+    [
+      'half as much at oom_score_adj 1000',
+      [
+        { pid: 20, oomScoreAdj: 1000, rssPages: mib(151) },
+        { pid: 21, rssPages: mib(300) },
+      ],
+      {},
+      20,
+    ],
+    // 10 thousandths of 18,000,000 KiB are 175 MiB.
+    [
+      'less of whom has a negative one',
+      [
+        { pid: 20, oomScoreAdj: -10, rssPages: mib(470) },
+        { pid: 21, rssPages: mib(300) },
+      ],
+      {},
+      21,
+    ],
+    [
+      'nobody at oom_score_adj -1000',
+      [
+        { pid: 20, oomScoreAdj: -1000, rssPages: mib(900) },
+        { pid: 21, rssPages: mib(1) },
+      ],
+      {},
+      21,
+    ],
+    [
+      'who is in swap, where swap counts',
+      [
+        { pid: 20, rssPages: mib(1), swapKib: 400_000 },
+        { pid: 21, rssPages: mib(300), swapKib: 0 },
+      ],
+      { swapCounts: true },
+      20,
+    ],
+    [
+      'and not where it does not',
+      [
+        { pid: 20, rssPages: mib(1), swapKib: 400_000 },
+        { pid: 21, rssPages: mib(300), swapKib: 0 },
+      ],
+      {},
+      21,
+    ],
+    [
+      'whose main thread is a zombie, by a thread that lives',
+      [
+        {
+          pid: 20,
+          state: 'Z',
+          numThreads: 3,
+          rssPages: 0,
+          threads: [
+            { tid: 24, rssPages: 0 },
+            { tid: 25, rssPages: mib(400) },
+          ],
+        },
+        { pid: 30, rssPages: mib(300) },
+      ],
+      {},
+      20,
+    ],
+    [
+      'of two alike, the larger RSS',
+      [
+        { pid: 20, rssPages: mib(300) },
+        { pid: 21, rssPages: mib(301), sharedPages: mib(1) },
+      ],
+      {},
+      21,
+    ],
+  ])('chooses %s', (_case, processes, setup, pid) => {
+    expect(victimOf(processes, { ...memory, ...setup })).toBe(pid);
+  });
+
+  it('reads one file of those who are far behind', () => {
+    const others = Array.from({ length: 20 }, (_, index) => ({ pid: 20 + index, rssPages: mib(80) }));
+    const selector = selectorOf([...others, { pid: 50, rssPages: mib(600) }], { ...memory, ...PATTERNS });
+    const read = vi.spyOn(PidFiles.prototype, 'read');
+    onTestFinished(() => read.mockRestore());
+    selector.select();
+    expect(read.mock.calls.filter(([pid]) => pid < 50).length).toBe(20);
+  });
+});
+
+describe('who is passed over', () => {
+  const SMALL: FakeProcess = { pid: 20, oomScore: 966, oomScoreAdj: 300, rssPages: mib(3) };
+
+  it('who would give back less than the floor, unless nobody else is left', () => {
+    expect(victimOf([SMALL, { pid: 30, oomScore: 700, rssPages: mib(5) }], { floorKib: 4096 })).toBe(30);
+    expect(victimOf([SMALL, { pid: 30, oomScore: 700, rssPages: mib(3) }], { floorKib: 4096 })).toBe(20);
+    expect(victimOf([SMALL, { pid: 30, oomScore: 700, rssPages: mib(5) }], { floorKib: 0 })).toBe(20);
+  });
+
+  it("the admin's way in, also if nobody else is left", () => {
+    const wayIn = PosixRegex.compile(WAY_IN_REGEX);
+    const sshd: FakeProcess = { pid: 20, comm: 'sshd', oomScore: 966, rssPages: mib(100) };
+    expect(victimOf([sshd, LOW], { wayIn })).toBe(30);
+    expect(victimOf([sshd], { wayIn, floorKib: 4096 })).toBe(-1);
+    expect(victimOf([sshd, LOW])).toBe(20);
+  });
+
+  it('everybody but one user', () => {
+    expect(
+      victimOf(
+        [
+          { pid: 20, oomScore: 966, uid: 1000 },
+          { pid: 21, oomScore: 700, uid: 1001 },
+        ],
+        { onlyUid: 1001 },
+      ),
+    ).toBe(21);
+    expect(victimOf([{ pid: 20, oomScore: 966, uid: 1000 }], { onlyUid: 0 })).toBe(-1);
   });
 });
 

@@ -13,9 +13,10 @@ import { AllocationClock } from '../../../src/sample/allocation-clock.js';
 import { PidFiles } from '../../../src/sample/pid-files.js';
 import { PidWalk } from '../../../src/sample/pid-walk.js';
 import { NO_CHILDREN, ProcessScan } from '../../../src/sample/process-scan.js';
+import { EARLYOOM_SELECTION } from '../../../src/shared/selection.js';
 import { type FakeProcess, procTree, writeProcess } from '../../support/proc-tree.js';
 
-const MACHINE = { memTotalKib: 16_000_000, swapTotalKib: 0 };
+const MACHINE = { memTotalKib: 16_000_000, swapTotalKib: 0, swapFreeKib: 0 };
 const PATTERNS = {
   prefer: PosixRegex.compile('wanted'),
   avoid: PosixRegex.compile('shunned'),
@@ -100,7 +101,11 @@ class FakeMachine {
   }
 }
 
-function guardOf(machine: FakeMachine, patterns: typeof NO_PATTERNS | typeof PATTERNS = NO_PATTERNS) {
+function guardOf(
+  machine: FakeMachine,
+  patterns: typeof NO_PATTERNS | typeof PATTERNS = NO_PATTERNS,
+  rankBy: 'oom_score' | 'memory' = 'oom_score',
+) {
   const open = (): PidFiles => {
     const files = PidFiles.open(machine.root);
     if (typeof files === 'number') throw new Error(`no tree: ${files}`);
@@ -110,11 +115,11 @@ function guardOf(machine: FakeMachine, patterns: typeof NO_PATTERNS | typeof PAT
   const clock = AllocationClock.open(machine.root);
   if (typeof clock === 'number') throw new Error(`no vmstat: ${clock}`);
   const files = open();
-  const scan = new ProcessScan(files, { ...patterns, needUid: false, selfPid: null }, NO_CHILDREN);
-  const policy = { sortByRss: false, ignoreRootUser: false, onlyPid: 0 };
+  const scan = new ProcessScan(files, { ...patterns, wayIn: null, needUid: false, selfPid: null }, NO_CHILDREN);
+  const policy = { ...EARLYOOM_SELECTION, rankBy, machineKib: MACHINE.memTotalKib };
   const shortlist = new Shortlist(scan, new PidWalk(open().directoryFd), clock, policy, MACHINE, 2 / 3);
-  const full = new Selector(files, scan, policy, new ProcessList(), null);
-  const lean = new Selector(files, scan, policy, new ProcessList(), shortlist);
+  const full = new Selector(files, scan, policy, new ProcessList(), null, MACHINE);
+  const lean = new Selector(files, scan, policy, new ProcessList(), shortlist, MACHINE);
   const now = new Moment();
   const sweep = (): void => {
     // Long enough for two sweeps of the few processes here: 1 ms of work at each.
@@ -127,7 +132,7 @@ function guardOf(machine: FakeMachine, patterns: typeof NO_PATTERNS | typeof PAT
     const row = selector.select();
     return row === -1 ? -1 : (selector.table.pid[row] as number);
   };
-  const scanScores = vi.spyOn(scan, 'scanScores');
+  const scanScores = vi.spyOn(scan, rankBy === 'memory' ? 'scanMemory' : 'scanScores');
   /** The victim, and whether the shortlist was enough to tell. */
   const select = (): { pid: number; proved: boolean } => {
     scanScores.mockClear();
@@ -255,9 +260,10 @@ describe('Shortlist', () => {
         fc.array(process, { minLength: 35, maxLength: 50 }),
         fc.array(event, { maxLength: 5 }),
         fc.constantFrom(NO_PATTERNS, PATTERNS),
-        (processes, events, patterns) => {
+        fc.constantFrom('oom_score', 'memory'),
+        (processes, events, patterns, rankBy) => {
           const machine = new FakeMachine(processes);
-          const guard = guardOf(machine, patterns);
+          const guard = guardOf(machine, patterns, rankBy);
           guard.sweep();
           for (const each of events) {
             const pid = 'who' in each ? (machine.pids[each.who % machine.pids.length] as number) : 0;
@@ -272,7 +278,7 @@ describe('Shortlist', () => {
           if (lean.proved) proved++;
         },
       ),
-      { numRuns: 150 },
+      { numRuns: 250 },
     );
     // Neither is it always the full scan.
     expect(proved / runs).toBeGreaterThan(0.1);
