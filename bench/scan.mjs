@@ -53,8 +53,8 @@ const sizes = flags.sizes.split(',').map(Number);
 const STARTS = 2;
 const runs = Math.ceil(Number(flags.runs) / STARTS) * STARTS;
 
-/** A guard has rehearsed by then, all that it does between its choices, which takes a second and, beside 10,000, two. */
-const SETTLE_MS = 4000;
+/** A guard has rehearsed by then: at niceness -20 it rests between the steps, and takes 3 to 6 s beside 2,000. */
+const SETTLE_MS = 10_000;
 /** After its choice a guard has gone to sleep by then, for 80 ms more at least. */
 const RESTS_MS = 20;
 const BALLOON_MIB = 150;

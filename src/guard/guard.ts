@@ -35,6 +35,7 @@ import {
   sayDidNotExit,
   sayEscalating,
   sayExited,
+  sayGaveBack,
   sayGroup,
   sayKillFailed,
   sayLowMemory,
@@ -116,6 +117,8 @@ export class Guard {
   private phase: Phase = 'watching';
   private phaseSinceMs = A_FRACTION;
   private signalledMs = A_FRACTION;
+  /** AnonPages when the victim got its first signal: MemAvailable lags behind by a second and more (the CPUs' own free pages). */
+  private anonBeforeKib = 0;
   private pausedUntilMs = A_FRACTION;
   private nextReportMs = A_FRACTION;
   private nextComplaintMs = A_FRACTION;
@@ -276,6 +279,7 @@ export class Guard {
     const signal = this.signalFor(level);
     const result = target.signal(signal);
     if (result < 0) return this.failed(-result);
+    this.anonBeforeKib = this.parts.sampler.memory.anonPagesKib;
     this.enter(signal === SIGKILL ? 'killing' : 'terminating');
     this.release();
   }
@@ -307,8 +311,15 @@ export class Guard {
   }
 
   private exited(): void {
+    const { log, sampler } = this.parts;
     this.ended++;
-    sayExited(this.parts.log, this.victim.pid, this.now.ms - this.signalledMs);
+    sayExited(log, this.victim.pid, this.now.ms - this.signalledMs);
+    // earlyoom has no such line. With more than one victim (-g) the figures would not belong together.
+    const signalled = this.phase === 'terminating' || this.phase === 'killing';
+    const tells = this.policy.persona === 'oom-backstop' && !this.policy.killGroup && this.victim.anonKib >= 0;
+    if (signalled && tells && sampler.sample() === null) {
+      sayGaveBack(log, Math.max(0, this.anonBeforeKib - sampler.memory.anonPagesKib), this.victim.anonKib);
+    }
     this.finish();
   }
 

@@ -41,8 +41,8 @@ import type { Shortlist } from './shortlist.js';
 
 /** Rows as many as the compiler needs (measured); bounded in time for slow machines. */
 const SELECTION_ROWS = 1000;
-const SELECTIONS = 10;
-const SELECTION_MS_MAX = 1000;
+const SELECTIONS = 5;
+const SELECTION_MS_MAX = 400;
 
 const KILL_MS_MAX = 1000;
 const CHILD_START_MS_MAX = 200;
@@ -71,7 +71,7 @@ const STEP_MS_MAX = 20;
 const SWEEP_MS = 1;
 /** What all the steps of one may take; and all of the shortlist's rehearsal. */
 const WHOLE_SWEEP_MS_MAX = 100;
-const SHORTLIST_MS_MAX = 800;
+const SHORTLIST_MS_MAX = 400;
 const WHOLE_CORE = { sweepShare: 1 };
 const NO_SWEEP = { sweepShare: 0 };
 
@@ -99,8 +99,8 @@ const HOOKS_POLL_SLOT = 2;
 /**
  * Start-up takes more than a second, and ten times as long on a slow machine, and the guard may have been started when it
  * is needed most. So it keeps watch meanwhile: a look at memory after each step, without a wait, and if it has to kill, the
- * rehearsal waits for that. And it has the highest priority there is, on a machine where others may be struggling (the admin
- * who restarts it): so it takes a third of a core, and the compiler's threads have no priority at all (guard/start.ts).
+ * rehearsal waits for that. Where it has the highest priority there is (`Nice=-20`), on a machine where others may be struggling
+ * (the admin who restarts it), it takes a third of a core only, and the compiler's threads have no priority (guard/start.ts).
  */
 export class Watch {
   private readonly alwaysReady = open(cString('/dev/null'), O_RDONLY);
@@ -110,21 +110,23 @@ export class Watch {
   /**
    * @param readySlot  a slot of the guard's `pollSet` that is free
    * @param stepMs     when the step began that is under way
+   * @param rests      whether it has a priority that others have not
    */
   constructor(
     private readonly guard: Guard,
     private readonly pollSet: PollSet,
     private readonly readySlot: number,
     private stepMs: number,
+    private readonly rests: boolean,
   ) {}
 
   /**
-   * Looks once, and stays as long as a kill takes; otherwise it leaves the others twice the time that the last step took,
-   * and looks meanwhile.
+   * Looks once, and stays as long as a kill takes; otherwise, with a priority that they have not, it leaves the
+   * others twice the time that the last step took, and looks meanwhile.
    */
   async look(): Promise<void> {
     this.now.update();
-    const untilMs = this.now.ms + Math.min((this.now.ms - this.stepMs) * REST_FACTOR, REST_MS_MAX);
+    const untilMs = this.now.ms + (this.rests ? Math.min((this.now.ms - this.stepMs) * REST_FACTOR, REST_MS_MAX) : 0);
     for (;;) {
       if (!this.lookAgain(1)) await turn();
       await this.stay();

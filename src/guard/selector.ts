@@ -123,6 +123,7 @@ export class Selector {
     victim.oomScore = table.oomScore[row] as number;
     victim.oomScoreAdj = table.oomScoreAdj[row] as number;
     victim.rssKib = table.rssKib[row] as number;
+    victim.anonKib = Math.max(-1, table.anonKib[row] as number);
     victim.nameLength = table.nameLength(row);
     for (let i = 0; i < victim.nameLength; i++) victim.name[i] = table.names[row * NAME_BYTES + i] as number;
     const length = this.files.read(victim.pid, PID_CMDLINE, victim.cmdline);

@@ -172,7 +172,7 @@ export function prepareGuard(options: GuardOptions, files: PidFiles, sampler: Me
   endOnSignal('SIGTERM', 'SIGINT');
   // Node would answer it by opening a debugger's port: the guard listens to nobody.
   process.on('SIGUSR1', () => undefined);
-  const watch = new Watch(guard, pollSet, REHEARSAL_POLL_SLOT, startedMs);
+  const watch = new Watch(guard, pollSet, REHEARSAL_POLL_SLOT, startedMs, getPriority() < 0);
   return {
     guard,
     watch,
@@ -188,10 +188,11 @@ export function prepareGuard(options: GuardOptions, files: PidFiles, sampler: Me
 /** Rehearses the guard and seals it; when it resolves, the guard is to run. */
 export async function sealGuard(prepared: PreparedGuard, log: Log): Promise<void> {
   const { watch, selector, shortlist } = prepared;
+  let passes = COMPILE_PASSES;
   const compile = async (): Promise<void> => {
     await prepared.rehearseCadence();
     // What was compiled while the first kill was under way has not seen all of it, and is thrown away by the second.
-    for (let pass = 0; pass < COMPILE_PASSES; pass++) {
+    for (let pass = 0; pass < passes; pass++) {
       await prepared.rehearseKills();
       // It lets go of the children.
       await turn();
@@ -199,6 +200,8 @@ export async function sealGuard(prepared: PreparedGuard, log: Log): Promise<void
       if (shortlist !== null) await rehearseShortlist(shortlist, selector, watch, SWEEPS_UNTIL_COMPILED);
       await rehearseTicks(watch, COMPILE_MS_MAX);
     }
+    // If some of it has to be compiled again, once is enough.
+    passes = 1;
   };
   const touch = async (): Promise<boolean> => {
     await prepared.rehearseKills();

@@ -11,6 +11,8 @@ export interface Victim {
   oomScore: number;
   oomScoreAdj: number;
   rssKib: number;
+  /** Of it, what a kill gives back; -1 if it could not be read. */
+  anonKib: number;
   /** The comm, `nameLength` bytes of it. */
   readonly name: Uint8Array;
   nameLength: number;
@@ -27,6 +29,7 @@ export function emptyVictim(): Victim {
     oomScore: 0,
     oomScoreAdj: 0,
     rssKib: 0,
+    anonKib: 0,
     name: new Uint8Array(16),
     nameLength: 0,
     cmdline: new Uint8Array(CMDLINE_BYTES_MAX),

@@ -14,7 +14,7 @@ function fire(args: string[], more: Partial<Scenario> = {}): Promise<ScenarioRes
     bystanders: TABS,
     guard: { program: bin('oom-backstop'), args: ['-M', 'LIMITS', '-r', '0', ...args] },
     limits: { headroomMib: 300 },
-    untilStderr: 'exited after',
+    untilStderr: 'gave back',
     ...more,
   });
 }
@@ -35,6 +35,10 @@ describeIf(
       expect(signalled(result)).toEqual(['leak']);
       expect(result.hogs[0]?.exit).not.toBeNull();
       expect(ended(result)).toBe(0);
+      // What it had grown to when the limit was crossed, and Node's own.
+      const [, gaveBack, expected] = /^it gave back (\d+) of (\d+) MiB$/m.exec(result.stderr) ?? [];
+      expect(Number(expected)).toBeGreaterThan(250);
+      expect(Number(gaveBack)).toBeGreaterThan(250);
     });
 
     it('the control: by oom_score a small one dies, and the leak goes on', async () => {
