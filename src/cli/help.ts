@@ -1,6 +1,7 @@
 /* The help text of the guard's options, made from their table. */
 import type { Persona } from '../shared/options.js';
-import { GUARD_OPTIONS, type OptionRow } from './guard-options.js';
+import { wrap } from '../shared/wrap.js';
+import { optionsOf, type OptionRow } from './guard-options.js';
 
 const INDENT = 28;
 const WIDTH = 80;
@@ -22,7 +23,7 @@ export function helpText(persona: Persona): string {
     persona === 'earlyoom'
       ? 'Usage: earlyoom [OPTION]...\n'
       : `Usage: oom-backstop [OPTION]...\n       oom-backstop COMMAND ...\n${COMMANDS}`;
-  return `${usage}\n${GUARD_OPTIONS.map((row) => optionText(row, persona)).join('')}`;
+  return `${usage}\n${optionsOf(persona).map((row) => optionText(row, persona)).join('')}`;
 }
 
 function optionText(row: OptionRow, persona: Persona): string {
@@ -33,18 +34,4 @@ function optionText(row: OptionRow, persona: Persona): string {
   const lines = wrap(help, WIDTH - INDENT);
   const first = left.length < INDENT ? `${left.padEnd(INDENT)}${lines.shift() ?? ''}\n` : `${left}\n`;
   return first + lines.map((line) => `${' '.repeat(INDENT)}${line}\n`).join('');
-}
-
-function wrap(text: string, width: number): string[] {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(' ')) {
-    if (line !== '' && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = word;
-    } else {
-      line = line === '' ? word : `${line} ${word}`;
-    }
-  }
-  return [...lines, line];
 }

@@ -4,25 +4,29 @@
  */
 import { Command } from 'commander';
 import { rankOrder, scoreOf, whyNot } from '../decide/ranking.js';
-import { compilePatterns, openProcfs, selfPidIn } from '../guard/machine.js';
+import { compilePatterns, openMeminfo, openProcfs, selfPidIn } from '../guard/machine.js';
 import { ProcessList } from '../guard/process-list.js';
 import { Selector } from '../guard/selector.js';
-import { Line } from '../report/line.js';
+import { printable } from '../report/line.js';
 import { NO_CHILDREN, ProcessScan } from '../sample/process-scan.js';
 import { UNKNOWN } from '../shared/candidates.js';
 import { EXIT_PROC_OPEN, FatalError } from '../shared/exit.js';
+import type { Settings } from '../shared/options.js';
 import type { Reason, SelectionPolicy } from '../shared/selection.js';
 import { emptyVictim } from '../shared/victim.js';
+import { defaultSettings } from './guard-options.js';
+import { readConfig } from './read-config.js';
 
 interface RankFlags {
   json?: true;
   procfs: string;
+  config?: string;
   prefer?: string;
   avoid?: string;
   ignore?: string;
   sortByRss?: true;
   ignoreRootUser?: true;
-  /** Both personas rank alike until the own persona gets a ranking of its own. */
+  /** Without a configuration; otherwise both personas rank alike until the own persona gets a ranking of its own. */
   earlyoom?: true;
 }
 
@@ -47,28 +51,36 @@ export function rankCommand(write: (text: string) => void): Command {
     .description('list all processes in the order in which they would be killed, worst first')
     .option('--json', 'as a JSON array')
     .option('--procfs <dir>', 'read another tree than /proc', '/proc')
+    .option('--config <file>', 'as for the guard: read this file alone instead of those in /etc/oom-backstop')
     .option('--prefer <regex>', 'as for the guard: oom_score + 300 for these names')
     .option('--avoid <regex>', 'as for the guard: oom_score - 300 for these names')
     .option('--ignore <regex>', 'as for the guard: never these names')
     .option('--sort-by-rss', 'as for the guard: by RSS instead of oom_score')
     .option('--ignore-root-user', "as for the guard: never root's processes")
-    .option('--earlyoom', 'rank as the earlyoom persona does (today both rank alike)')
-    .action((flags: RankFlags) => {
-      const ranking = rank(flags);
+    .option('--earlyoom', 'rank as the earlyoom persona does: without a configuration')
+    .action(async (flags: RankFlags) => {
+      const ranking = rank(flags, await settingsFor(flags));
       write(flags.json === true ? `${asJson(ranking)}\n` : asText(ranking));
     });
 }
 
-function rank(flags: RankFlags): RankedProcess[] {
+/** What the guard would start from. */
+async function settingsFor({ config = null, earlyoom, procfs }: RankFlags): Promise<Settings> {
+  if (earlyoom === true) return defaultSettings('earlyoom');
+  const configured = await readConfig(config, () => openMeminfo(procfs).memory);
+  return configured?.settings ?? defaultSettings('oom-backstop');
+}
+
+function rank(flags: RankFlags, settings: Settings): RankedProcess[] {
   const policy: SelectionPolicy = {
-    sortByRss: flags.sortByRss === true,
-    ignoreRootUser: flags.ignoreRootUser === true,
+    sortByRss: flags.sortByRss ?? settings.selection.sortByRss,
+    ignoreRootUser: flags.ignoreRootUser ?? settings.selection.ignoreRootUser,
     onlyPid: 0,
   };
   const patterns = compilePatterns({
-    prefer: flags.prefer ?? null,
-    avoid: flags.avoid ?? null,
-    ignore: flags.ignore ?? null,
+    prefer: flags.prefer ?? settings.patterns.prefer,
+    avoid: flags.avoid ?? settings.patterns.avoid,
+    ignore: flags.ignore ?? settings.patterns.ignore,
   });
   const files = openProcfs(flags.procfs);
   const options = { ...patterns, needUid: policy.ignoreRootUser, selfPid: selfPidIn(flags.procfs) };
@@ -130,10 +142,4 @@ function asText(ranking: readonly RankedProcess[]): string {
 
 function columns(texts: readonly string[]): string {
   return texts.map((text, column) => text.padStart(WIDTHS[column] as number)).join(' ');
-}
-
-/** A name that can't steer the terminal. */
-function printable(name: string): string {
-  const line = new Line().foreign(name);
-  return line.bytes.toString('utf8', 0, line.length);
 }
