@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { GUARD_OPTIONS } from '../../../src/cli/guard-options.js';
+import { optionsOf } from '../../../src/cli/guard-options.js';
 import { helpText } from '../../../src/cli/help.js';
 
 describe.each(['earlyoom', 'oom-backstop'] as const)('the help of %s', (persona) => {
@@ -12,7 +12,7 @@ describe.each(['earlyoom', 'oom-backstop'] as const)('the help of %s', (persona)
   });
 
   it('shows every option with its alias and its value once, at the beginning of a line', () => {
-    for (const { name, alias, valueName } of GUARD_OPTIONS) {
+    for (const { name, alias, valueName } of optionsOf(persona)) {
       const names = [name, ...(alias === undefined ? [] : [alias])].map((each) =>
         each.length === 1 ? `-${each}` : `--${each}`,
       );
@@ -23,6 +23,10 @@ describe.each(['earlyoom', 'oom-backstop'] as const)('the help of %s', (persona)
 
   it('is at most 80 columns wide, without blanks at the ends of lines', () => {
     for (const line of lines) expect([line, line.length <= 80, line === line.trimEnd()]).toEqual([line, true, true]);
+  });
+
+  it('shows --config to whom it belongs', () => {
+    expect(lines.some((line) => line.startsWith('  --config FILE'))).toBe(persona === 'oom-backstop');
   });
 
   it('names its own defaults and leaves no placeholder', () => {
