@@ -1,7 +1,7 @@
 /* The help text of the guard's options, made from their table. */
 import type { Persona } from '../shared/options.js';
 import { wrap } from '../shared/wrap.js';
-import { optionsOf, type OptionRow } from './guard-options.js';
+import { type OptionRow, optionsOf } from './guard-options.js';
 
 const INDENT = 28;
 const WIDTH = 80;
@@ -23,7 +23,9 @@ export function helpText(persona: Persona): string {
     persona === 'earlyoom'
       ? 'Usage: earlyoom [OPTION]...\n'
       : `Usage: oom-backstop [OPTION]...\n       oom-backstop COMMAND ...\n${COMMANDS}`;
-  return `${usage}\n${optionsOf(persona).map((row) => optionText(row, persona)).join('')}`;
+  return `${usage}\n${optionsOf(persona)
+    .map((row) => optionText(row, persona))
+    .join('')}`;
 }
 
 function optionText(row: OptionRow, persona: Persona): string {

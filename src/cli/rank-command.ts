@@ -65,9 +65,9 @@ export function rankCommand(write: (text: string) => void): Command {
 }
 
 /** What the guard would start from. */
-async function settingsFor({ config = null, earlyoom, procfs }: RankFlags): Promise<Settings> {
+async function settingsFor({ config, earlyoom, procfs }: RankFlags): Promise<Settings> {
   if (earlyoom === true) return defaultSettings('earlyoom');
-  const configured = await readConfig(config, () => openMeminfo(procfs).memory);
+  const configured = await readConfig(config ?? null, () => openMeminfo(procfs).memory);
   return configured?.settings ?? defaultSettings('oom-backstop');
 }
 

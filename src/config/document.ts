@@ -14,7 +14,10 @@ interface Document {
 
 export const DOCUMENTS: readonly Document[] = [
   { file: 'config/config.toml.example', renew: () => exampleFile() },
-  { file: 'README.md', renew: (text) => between(text, '<!-- keys: npm run docs -->', '<!-- end of keys -->', markdownTable()) },
+  {
+    file: 'README.md',
+    renew: (text) => between(text, '<!-- keys: npm run docs -->', '<!-- end of keys -->', markdownTable()),
+  },
   {
     file: 'man/oom-backstop.toml.5',
     renew: (text) => between(text, '.\\" keys: npm run docs', '.\\" end of keys', manualEntries()),
@@ -59,7 +62,13 @@ function markdownTable(): string {
 
 function markdownRow(section: SectionRow, key: KeyRow): string {
   const options = key.option.split(', ').map((option) => `\`${option}\``);
-  const cells = [`\`${section.name}.${key.name}\``, key.description, key.valid, `\`${toml(key.default)}\``, options.join(', ')];
+  const cells = [
+    `\`${section.name}.${key.name}\``,
+    key.description,
+    key.valid,
+    `\`${toml(key.default)}\``,
+    options.join(', '),
+  ];
   return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
 }
 

@@ -31,6 +31,9 @@ function orAbsent<T>(name: string, look: () => T): T | null {
   } catch (error) {
     const { code, errno = 0 } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') return null;
-    throw new FatalError(EXIT_CONFIG, `${name}: ${strerror(-errno)} (valid: readable by the guard's user, or not there)`);
+    throw new FatalError(
+      EXIT_CONFIG,
+      `${name}: ${strerror(-errno)} (valid: readable by the guard's user, or not there)`,
+    );
   }
 }

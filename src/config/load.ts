@@ -84,7 +84,9 @@ function readFile(file: string): FileRead {
     file,
     errors: issues.flatMap((issue) => describe(issue, table)).map((error) => `${file}: ${error}`),
     sections: Object.fromEntries(
-      Object.entries(table as Record<string, Table>).filter(([name]) => SECTIONS.includes(name) && !wrong.includes(name)),
+      Object.entries(table as Record<string, Table>).filter(
+        ([name]) => SECTIONS.includes(name) && !wrong.includes(name),
+      ),
     ),
     wrong: SECTIONS.filter((name) => wrong.includes(name)),
   };
@@ -119,7 +121,8 @@ function readBounded(file: string): Buffer | string {
     if (!stat.isFile() && !stat.isCharacterDevice()) return 'not a regular file (valid: a TOML file)';
     const bytes = Buffer.alloc(FILE_BYTES_MAX + 1);
     let length = 0;
-    for (let more = -1; more !== 0 && length < bytes.length; length += more) more = readSync(fd, bytes, { offset: length });
+    for (let more = -1; more !== 0 && length < bytes.length; length += more)
+      more = readSync(fd, bytes, { offset: length });
     if (length > FILE_BYTES_MAX) return `too large (valid: at most ${FILE_BYTES_MAX} bytes)`;
     return bytes.subarray(0, length);
   } catch (error) {
@@ -291,11 +294,13 @@ class LimitResolver {
   /** The section's limits, or null where there is an error. */
   private resolve(section: LimitSection, totalKib: number, totalName: string): Percentages | null {
     const term = this.percent(section, 'term', totalKib, totalName);
-    const kill = this.percent(section, 'kill', totalKib, totalName);
-    if (term === null || kill === null || !this.merged.isWhole(section)) return null;
-    if (term === 0 && kill === 0) return this.fail(`${this.told(section, 'term')}: zero, and kill as well (valid: more than 0)`);
+    const given = this.percent(section, 'kill', totalKib, totalName);
+    if (term === null || given === null || !this.merged.isWhole(section)) return null;
+    const kill = given > term && !this.merged.sets(section, 'kill') ? term / 2 : given;
+    if (term === 0 && kill === 0) {
+      return this.fail(`${this.told(section, 'term')}: zero, and kill as well (valid: more than 0)`);
+    }
     if (kill <= term) return { term, kill };
-    if (!this.merged.sets(section, 'kill')) return { term, kill: term / 2 };
     const limit = this.merged.sets(section, 'term') ? this.value(section, 'term') : `${term}%, the default`;
     return this.fail(`${this.told(section, 'kill')}: more than ${section}.term (valid: at most that, ${limit})`);
   }

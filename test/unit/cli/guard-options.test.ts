@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { configFileOf, type GuardRequest, mayRun, parseGuardOptions, procfsOf } from '../../../src/cli/guard-options.js';
+import {
+  configFileOf,
+  type GuardRequest,
+  mayRun,
+  parseGuardOptions,
+  procfsOf,
+} from '../../../src/cli/guard-options.js';
 import type { Meminfo } from '../../../src/kernel/meminfo.js';
 import { FatalError } from '../../../src/shared/exit.js';
 import type { GuardOptions, Persona, Settings } from '../../../src/shared/options.js';
@@ -306,11 +312,26 @@ describe('over settings', () => {
 
   it.each<[string[], number[]]>([
     [[], [12, 6, 30, 20]],
-    [['-m', '20'], [20, 10, 30, 20]], // both keys of [memory]
-    [['-M', '50000'], [5, 2.5, 30, 20]], // not the lower one: [memory] is out
-    [['-M', '250000', '-m', '20'], [20, 10, 30, 20]],
-    [['-s', '50'], [12, 6, 50, 25]],
-    [['-S', '50000,10000'], [12, 6, 25, 5]],
+    [
+      ['-m', '20'],
+      [20, 10, 30, 20],
+    ], // both keys of [memory]
+    [
+      ['-M', '50000'],
+      [5, 2.5, 30, 20],
+    ], // not the lower one: [memory] is out
+    [
+      ['-M', '250000', '-m', '20'],
+      [20, 10, 30, 20],
+    ],
+    [
+      ['-s', '50'],
+      [12, 6, 50, 25],
+    ],
+    [
+      ['-S', '50000,10000'],
+      [12, 6, 25, 5],
+    ],
   ])('%j makes the limits %j', (args, expected) => {
     const { memTermPercent, memKillPercent, swapTermPercent, swapKillPercent } = over(SETTINGS, args).options.limits;
     expect([memTermPercent, memKillPercent, swapTermPercent, swapKillPercent]).toEqual(expected);

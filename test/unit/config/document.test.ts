@@ -13,10 +13,13 @@ const EXAMPLE = 'config/config.toml.example';
 const TOTALS = { memTotalKib: 16_000_000, swapTotalKib: 2_000_000 };
 
 describe('what is generated from the schema', () => {
-  it.each(DOCUMENTS.map(({ file, renew }) => [file, renew] as const))('%s is up to date (npm run docs)', (file, renew) => {
-    const text = textOf(file);
-    expect(renew(text)).toBe(text);
-  });
+  it.each(DOCUMENTS.map(({ file, renew }) => [file, renew] as const))(
+    '%s is up to date (npm run docs)',
+    (file, renew) => {
+      const text = textOf(file);
+      expect(renew(text)).toBe(text);
+    },
+  );
 
   it('names every key', () => {
     const names = CONFIG_TABLE.flatMap((section) => section.keys.map((key) => [section.name, key.name] as const));
@@ -43,7 +46,10 @@ describe('the example file', () => {
   it.each(CONFIG_TABLE.flatMap((section) => section.keys.map((key) => [section.name, key.name, key.example] as const)))(
     '%s.%s: uncommenting it alone changes nothing, and its example is valid and changes something',
     (section, key, example) => {
-      const uncommented = textOf(EXAMPLE).replace(new RegExp(`(\\n\\[${section}\\](?:(?!\\n\\[)[^])*?\\n)#(${key} = )`), '$1$2');
+      const uncommented = textOf(EXAMPLE).replace(
+        new RegExp(`(\\n\\[${section}\\](?:(?!\\n\\[)[^])*?\\n)#(${key} = )`),
+        '$1$2',
+      );
       expect(uncommented).not.toBe(textOf(EXAMPLE));
       const defaults = loadConfig([], TOTALS);
       expect(loadConfig([configFile(uncommented)], TOTALS)).toEqual(defaults);
@@ -54,6 +60,7 @@ describe('the example file', () => {
   );
 
   it('is at most 120 columns wide, without blanks at the ends of lines', () => {
-    for (const line of textOf(EXAMPLE).split('\n')) expect([line, line.length <= 120, line === line.trimEnd()]).toEqual([line, true, true]);
+    for (const line of textOf(EXAMPLE).split('\n'))
+      expect([line, line.length <= 120, line === line.trimEnd()]).toEqual([line, true, true]);
   });
 });

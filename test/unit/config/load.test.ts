@@ -290,7 +290,9 @@ describe('mistakes', () => {
     ['guard.report_interval = 99999999999999999999', 1],
     ['\0', 1],
   ])('%j is no TOML, and the line is said', (toml, line) => {
-    expect(errors(toml)).toEqual([expect.stringMatching(new RegExp(`^line ${line}, column \\d+: .+ \\(valid: TOML, `))]);
+    expect(errors(toml)).toEqual([
+      expect.stringMatching(new RegExp(`^line ${line}, column \\d+: .+ \\(valid: TOML, `)),
+    ]);
   });
 });
 

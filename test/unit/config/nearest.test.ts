@@ -14,7 +14,6 @@ describe('nearest', () => {
     ['prefre', 'prefer'],
     ['ignroe', 'ignore'],
     ['ignore-root-user', 'ignore_root_user'],
-    ['ignore_root', 'ignore_root_user'],
   ])('%s was %s', (name, meant) => {
     expect(nearest(name, NAMES)).toBe(meant);
   });
