@@ -1,13 +1,15 @@
-// Builds dist/main.cjs: one bundle with all of src/, tree-shaken, koffi and commander left to
-// node_modules. CommonJS, because it starts faster and the bins need no file extension for it.
+// Builds the two bundles, tree-shaken, with all packages left to node_modules: dist/main.cjs, the programs, and
+// dist/config.cjs, which reads configuration files in a process of its own (src/config/main.ts). CommonJS, because it
+// starts faster and the bins need no file extension for it.
 import { readFileSync } from 'node:fs';
 import { build } from 'esbuild';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
 
 await build({
-  entryPoints: ['src/main.ts'],
-  outfile: 'dist/main.cjs',
+  entryPoints: { main: 'src/main.ts', config: 'src/config/main.ts' },
+  outdir: 'dist',
+  outExtension: { '.js': '.cjs' },
   bundle: true,
   platform: 'node',
   format: 'cjs',

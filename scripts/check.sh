@@ -15,7 +15,7 @@ check() {
 
 manual_pages() {
   local page said
-  for page in man/*.8; do
+  for page in man/*.[58]; do
     said=$(groff -man -Tutf8 -ww -z "$page" 2>&1) || return 1
     [[ -z $said ]] || { echo "$page: $said"; return 1; }
   done

@@ -18,11 +18,11 @@ export async function main(persona: Persona, args: readonly string[]): Promise<v
       return print(helpText(persona));
     if (COMMANDS.has(first)) {
       const { runCommand } = await import('./cli/commands.js');
-      process.exitCode = runCommand(args);
+      process.exitCode = await runCommand(args);
       return;
     }
   }
-  const exitCode = runGuard(persona, args);
+  const exitCode = await runGuard(persona, args);
   if (exitCode !== null) process.exitCode = exitCode;
 }
 

@@ -1,6 +1,7 @@
 /* The commands besides the guard itself. The guard never loads this file: commander alone costs 3 MiB. */
 import { writeSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { printable } from '../report/line.js';
 import { EXIT_OK, EXIT_USAGE, FatalError } from '../shared/exit.js';
 import { rankCommand } from './rank-command.js';
 
@@ -9,7 +10,7 @@ const STDERR = 2;
 const SLOW_READER_MS = 10;
 
 /** Runs `oom-backstop ARGS`, whose first is the name of a command. Returns the exit code. */
-export function runCommand(args: readonly string[]): number {
+export async function runCommand(args: readonly string[]): Promise<number> {
   const program = new Command('oom-backstop');
   const command = rankCommand((text) => writeAll(STDOUT, text));
   for (const each of [program, command]) {
@@ -20,11 +21,11 @@ export function runCommand(args: readonly string[]): number {
   }
   program.addCommand(command);
   try {
-    program.parse(args, { from: 'user' });
+    await program.parseAsync(args, { from: 'user' });
     return EXIT_OK;
   } catch (error) {
     if (error instanceof FatalError) {
-      writeAll(STDERR, `fatal: ${error.message}\n`);
+      for (const message of error.messages) writeAll(STDERR, `fatal: ${printable(message)}\n`);
       return error.exitCode;
     }
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_OK : EXIT_USAGE;

@@ -2,32 +2,34 @@
 import { writeSync } from 'node:fs';
 import { openMeminfo, openProcfs } from '../guard/machine.js';
 import { prepareProcess, startGuard } from '../guard/start.js';
+import type { Meminfo } from '../kernel/meminfo.js';
 import { Log } from '../report/log.js';
 import type { MemorySampler } from '../sample/memory-sampler.js';
 import { EXIT_OK, FatalError } from '../shared/exit.js';
 import type { Persona } from '../shared/options.js';
 import { EARLYOOM_VERSION, VERSION } from '../shared/version.js';
-import { parseGuardOptions, procfsOf } from './guard-options.js';
+import { configFileOf, defaultSettings, mayRun, parseGuardOptions, procfsOf } from './guard-options.js';
 import { helpText } from './help.js';
+import { type Configured, readConfig } from './read-config.js';
 
 const STDERR = 2;
 
 /** Runs the guard. Returns an exit code, or null when it is running. */
-export function runGuard(persona: Persona, args: readonly string[]): number | null {
+export async function runGuard(persona: Persona, args: readonly string[]): Promise<number | null> {
   const log = new Log(persona);
   try {
-    return runOrThrow(persona, args, log);
+    return await runOrThrow(persona, args, log);
   } catch (error) {
     if (!(error instanceof FatalError)) throw error;
-    if (error.message !== '') {
-      log.begin('fatal').foreign(error.message);
+    for (const message of error.messages) {
+      log.begin('fatal').foreign(message);
       log.end();
     }
     return error.exitCode;
   }
 }
 
-function runOrThrow(persona: Persona, args: readonly string[], log: Log): number | null {
+async function runOrThrow(persona: Persona, args: readonly string[], log: Log): Promise<number | null> {
   prepareProcess(persona);
   log.say('start', versionLine(persona));
   const procfs = procfsOf(args, persona);
@@ -37,7 +39,13 @@ function runOrThrow(persona: Persona, args: readonly string[], log: Log): number
     sampler ??= openMeminfo(procfs);
     return sampler;
   };
-  const request = parseGuardOptions(args, persona, log, () => opened().memory);
+  const meminfo = (): Meminfo => opened().memory;
+  // earlyoom has no configuration file: whoever takes its place reads none.
+  const readsConfig = persona === 'oom-backstop' && mayRun(args, persona);
+  const configured = readsConfig ? await readConfig(configFileOf(args, persona), meminfo) : null;
+  if (configured !== null) sayConfig(log, configured);
+  const settings = configured?.settings ?? defaultSettings(persona);
+  const request = parseGuardOptions(args, persona, log, meminfo, settings);
   if (request.kind === 'version') return EXIT_OK;
   if (request.kind === 'help') {
     writeSync(STDERR, helpText(persona));
@@ -45,6 +53,15 @@ function runOrThrow(persona: Persona, args: readonly string[], log: Log): number
   }
   startGuard(request.options, files, opened(), log);
   return null;
+}
+
+function sayConfig(log: Log, { files, warnings }: Configured): void {
+  log.begin('start').text('Configuration: ').foreign(files.join(', '));
+  log.end();
+  for (const warning of warnings) {
+    log.begin('warn').text('warning: ').foreign(warning);
+    log.end();
+  }
 }
 
 /** earlyoom's form in its persona: scripts look for `earlyoom v`. */

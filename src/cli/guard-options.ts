@@ -3,13 +3,14 @@
  *
  * They are earlyoom's, in both personas; what is ours is marked `exactOnly`, so that no abbreviation that works
  * with earlyoom becomes ambiguous. A command line is taken option by option, in order, as earlyoom does:
- * its messages come in that order, and the first mistake ends it.
+ * its messages come in that order, and the first mistake ends it. It starts from settings, those of the configuration
+ * file or the persona's defaults, and changes them key by key; -m and -M together are one key, as are -s and -S.
  */
 import type { Meminfo } from '../kernel/meminfo.js';
-import type { Log } from '../report/log.js';
+import type { LineKind, Log } from '../report/log.js';
 import { EXIT_MEM_LIMIT, EXIT_PARAMETER, EXIT_SWAP_LIMIT, EXIT_USAGE, FatalError } from '../shared/exit.js';
 import type { Limits } from '../shared/limits.js';
-import type { GuardOptions, Persona } from '../shared/options.js';
+import type { GuardOptions, Persona, Settings } from '../shared/options.js';
 import { getopt, type OptionSpec, type Token } from './getopt.js';
 import { type LimitPair, parseLimitPair, strtod } from './limit-value.js';
 import { floorKibOf, rankByOf, selectionOf, uidOf } from './selection-options.js';
@@ -126,6 +127,14 @@ const GUARD_OPTIONS: readonly OptionRow[] = [
     exactOnly: true,
     help: 'read DIR instead of /proc; unless it is a procfs that shows this very process, only with --dryrun',
   },
+  {
+    name: 'config',
+    takesValue: true,
+    valueName: 'FILE',
+    exactOnly: true,
+    persona: 'oom-backstop',
+    help: 'read FILE alone instead of /etc/oom-backstop/config.toml and /etc/oom-backstop/config.d/*.toml; /dev/null for no configuration',
+  },
   { name: 'version', takesValue: false, exactOnly: true, help: 'print the version and exit' },
   { name: 'h', alias: 'help', takesValue: false, help: 'this help text' },
 ];
@@ -149,15 +158,30 @@ export type GuardRequest =
   /** -v: the version line that is printed at each start is all there is to it. */
   | { kind: 'version' };
 
-interface Defaults {
-  mem: LimitPair;
-  swap: LimitPair;
-}
-
-const DEFAULTS: Record<Persona, Defaults> = {
-  'oom-backstop': { mem: { term: 5, kill: 3 }, swap: { term: 100, kill: 100 } },
-  earlyoom: { mem: { term: 10, kill: 5 }, swap: { term: 10, kill: 5 } },
+const DEFAULT_LIMITS: Record<Persona, Limits> = {
+  'oom-backstop': { memTermPercent: 5, memKillPercent: 3, swapTermPercent: 100, swapKillPercent: 100 },
+  earlyoom: { memTermPercent: 10, memKillPercent: 5, swapTermPercent: 10, swapKillPercent: 5 },
 };
+
+/** What holds without a configuration file and without options. */
+export function defaultSettings(persona: Persona): Settings {
+  return {
+    limits: DEFAULT_LIMITS[persona],
+    selection: selectionOf(persona),
+    patterns: { prefer: null, avoid: null, ignore: null },
+    sparesWayIn: persona === 'oom-backstop',
+    killGroup: false,
+    kernelOom: false,
+    dryrun: false,
+    debug: false,
+    syslog: false,
+    raisePriority: false,
+    beforeKill: null,
+    afterKill: null,
+    notifyDbus: false,
+    reportIntervalMs: MS_PER_S,
+  };
+}
 
 /** More than a whole limit: `-M` up to MemTotal means 100 %, and rounding may go a little over. */
 const SIZE_MAX_RATIO = 100 / 99;
@@ -165,19 +189,34 @@ const MEM_PERCENT_MAX = 99;
 const SWAP_PERCENT_MAX = 100;
 const MS_PER_S = 1000;
 
+/** Options that have the program do nothing else. */
+const ENDING = new Set(['v', 'version', 'h', 'help']);
+
 /** The procfs that `args` names, whatever else is in them: it has to be known before the limits can be read. */
 export function procfsOf(args: readonly string[], persona: Persona): string {
-  let procfs = '/proc';
-  for (const token of tokensOf(args, persona)) {
-    if (token.kind === 'option' && token.name === 'procfs') procfs = token.value;
-  }
-  return procfs;
+  return lastValue(tokensOf(args, persona), 'procfs') ?? '/proc';
+}
+
+/** The file that --config names; null without it. */
+export function configFileOf(args: readonly string[], persona: Persona): string | null {
+  return lastValue(tokensOf(args, persona), 'config');
+}
+
+/** Whether `args` are such that a guard may come of them, and not help, a version or a complaint of getopt's. */
+export function mayRun(args: readonly string[], persona: Persona): boolean {
+  return tokensOf(args, persona).every((token) => token.kind === 'option' && !ENDING.has(token.name));
+}
+
+function lastValue(tokens: readonly Token[], name: string): string | null {
+  const last = tokens.findLast((token) => token.kind === 'option' && token.name === name);
+  return last?.kind === 'option' ? last.value : null;
 }
 
 /**
  * Reads a command line.
- * @param log      takes the messages of single options, in order
- * @param meminfo  reads memory now; called only when a limit needs it
+ * @param log       takes the messages of single options, in order
+ * @param meminfo   reads memory now; called only when a limit needs it
+ * @param settings  what holds where the command line says nothing
  * @throws FatalError with the exit code of the first mistake
  */
 export function parseGuardOptions(
@@ -185,8 +224,9 @@ export function parseGuardOptions(
   persona: Persona,
   log: Log,
   meminfo: () => Meminfo,
+  settings: Settings = defaultSettings(persona),
 ): GuardRequest {
-  const reader = new OptionReader(persona, log, meminfo);
+  const reader = new OptionReader(persona, log, meminfo, settings);
   for (const token of tokensOf(args, persona)) {
     if (token.kind === 'error') {
       log.begin('start').text(`${persona}: `).foreign(token.message);
@@ -203,6 +243,16 @@ export function parseGuardOptions(
   return { kind: 'run', options: reader.finish() };
 }
 
+type SaidSwitch = 'notifyDbus' | 'ignoreRootUser' | 'sortByRss' | 'dryrun' | 'kernelOom';
+
+const SWITCH_LINES: Record<SaidSwitch, [LineKind, string]> = {
+  dryrun: ['warn', 'dryrun mode enabled, will not kill anything'],
+  notifyDbus: ['start', 'Notifying through D-Bus'],
+  ignoreRootUser: ['start', 'Processes owned by root will not be killed'],
+  sortByRss: ['start', 'Find process with the largest rss'],
+  kernelOom: ['start', 'Using kernel OOM killer (requires Linux v5.17+)'],
+};
+
 class OptionReader {
   private readonly options: GuardOptions;
   private mem: LimitPair | null = null;
@@ -211,27 +261,23 @@ class OptionReader {
   private swapKib: LimitPair | null = null;
 
   constructor(
-    private readonly persona: Persona,
+    persona: Persona,
     private readonly log: Log,
     private readonly meminfo: () => Meminfo,
+    private readonly settings: Settings,
   ) {
+    const { syslog, ...rest } = settings;
     this.options = {
+      ...rest,
       persona,
       procfs: '/proc',
-      limits: { memTermPercent: 0, memKillPercent: 0, swapTermPercent: 0, swapKillPercent: 0 },
-      selection: selectionOf(persona),
-      patterns: { prefer: null, avoid: null, ignore: null },
-      sparesWayIn: persona === 'oom-backstop',
-      killGroup: false,
-      kernelOom: false,
-      dryrun: false,
-      debug: false,
-      raisePriority: false,
-      beforeKill: null,
-      afterKill: null,
-      notifyDbus: false,
-      reportIntervalMs: MS_PER_S,
+      limits: { ...settings.limits },
+      selection: { ...settings.selection },
+      patterns: { ...settings.patterns },
     };
+    if (syslog) log.useSyslog('/dev/log');
+    if (settings.debug) log.debugEnabled = true;
+    for (const name of Object.keys(SWITCH_LINES) as SaidSwitch[]) if (isOn(settings, name)) this.say(name);
   }
 
   /** Applies one option. Returns what ends the reading, or null. */
@@ -258,7 +304,7 @@ class OptionReader {
         break;
       case 'n':
         options.notifyDbus = true;
-        log.say('start', 'Notifying through D-Bus');
+        this.sayOnce('notifyDbus');
         break;
       case 'N':
         options.afterKill = value;
@@ -287,11 +333,11 @@ class OptionReader {
         break;
       case 'ignore-root-user':
         options.selection.ignoreRootUser = true;
-        log.say('start', 'Processes owned by root will not be killed');
+        this.sayOnce('ignoreRootUser');
         break;
       case 'sort-by-rss':
         options.selection.rankBy = 'rss';
-        log.say('start', 'Find process with the largest rss');
+        this.sayOnce('sortByRss');
         break;
       case 'rank-by':
         options.selection.rankBy = rankByOf(value);
@@ -307,17 +353,20 @@ class OptionReader {
         break;
       case 'dryrun':
         options.dryrun = true;
-        log.say('warn', 'dryrun mode enabled, will not kill anything');
+        this.sayOnce('dryrun');
         break;
       case 'syslog':
         log.useSyslog('/dev/log');
         break;
       case 'kernel-oom':
         options.kernelOom = true;
-        log.say('start', 'Using kernel OOM killer (requires Linux v5.17+)');
+        this.sayOnce('kernelOom');
         break;
       case 'procfs':
         options.procfs = value;
+        break;
+      case 'config':
+        // Read before: the settings are what it holds.
         break;
       case 'v':
       case 'version':
@@ -333,15 +382,25 @@ class OptionReader {
 
   /** The options with the limits merged. */
   finish(): GuardOptions {
-    const defaults = DEFAULTS[this.persona];
-    const mem = merge(this.mem, this.memKib, () => this.meminfo().memTotalKib) ?? defaults.mem;
-    const swap = merge(this.swap, this.swapKib, () => this.meminfo().swapTotalKib) ?? defaults.swap;
-    const { limits, selection } = this.options;
-    Object.assign(limits, limitsOf(mem, swap));
+    const { selection, limits } = this.options;
+    const mem = merge(this.mem, this.memKib, () => this.meminfo().memTotalKib);
+    const swap = merge(this.swap, this.swapKib, () => this.meminfo().swapTotalKib);
+    if (mem !== null) Object.assign(limits, { memTermPercent: mem.term, memKillPercent: mem.kill });
+    if (swap !== null) Object.assign(limits, { swapTermPercent: swap.term, swapKillPercent: swap.kill });
     if (selection.rankBy === 'memory') selection.machineKib = this.meminfo().memTotalKib + this.meminfo().swapTotalKib;
     // Where swap has to run short too, what is in it counts.
     selection.swapCounts = limits.swapTermPercent < SWAP_PERCENT_MAX;
     return this.options;
+  }
+
+  /** Says what a switch does, unless the settings had it on and it was said of them. */
+  private sayOnce(name: SaidSwitch): void {
+    if (!isOn(this.settings, name)) this.say(name);
+  }
+
+  private say(name: SaidSwitch): void {
+    const [kind, text] = SWITCH_LINES[name];
+    this.log.say(kind, text);
   }
 
   /** Without swap the size is ignored; what is no size at all is a mistake even then. */
@@ -397,11 +456,7 @@ function merge(percent: LimitPair | null, kib: LimitPair | null, totalKib: () =>
   return { term: Math.min(percent.term, asPercent.term), kill: Math.min(percent.kill, asPercent.kill) };
 }
 
-function limitsOf(mem: LimitPair, swap: LimitPair): Limits {
-  return {
-    memTermPercent: mem.term,
-    memKillPercent: mem.kill,
-    swapTermPercent: swap.term,
-    swapKillPercent: swap.kill,
-  };
+function isOn(settings: Settings, name: SaidSwitch): boolean {
+  if (name === 'sortByRss') return settings.selection.rankBy === 'rss';
+  return name === 'ignoreRootUser' ? settings.selection.ignoreRootUser : settings[name];
 }

@@ -1,5 +1,6 @@
 /* The help text of the guard's options, made from their table. */
 import type { Persona } from '../shared/options.js';
+import { wrap } from '../shared/wrap.js';
 import { type OptionRow, optionsOf } from './guard-options.js';
 
 const INDENT = 28;
@@ -35,18 +36,4 @@ function optionText(row: OptionRow, persona: Persona): string {
   const lines = wrap(help, WIDTH - INDENT);
   const first = left.length < INDENT ? `${left.padEnd(INDENT)}${lines.shift() ?? ''}\n` : `${left}\n`;
   return first + lines.map((line) => `${' '.repeat(INDENT)}${line}\n`).join('');
-}
-
-function wrap(text: string, width: number): string[] {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(' ')) {
-    if (line !== '' && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = word;
-    } else {
-      line = line === '' ? word : `${line} ${word}`;
-    }
-  }
-  return [...lines, line];
 }

@@ -7,14 +7,16 @@ import { rankOrder, scoreOf, whyNot } from '../decide/ranking.js';
 import { compilePatterns, openMeminfo, openProcfs, selfPidIn } from '../guard/machine.js';
 import { ProcessList } from '../guard/process-list.js';
 import { Selector } from '../guard/selector.js';
-import { Line } from '../report/line.js';
+import { printable } from '../report/line.js';
 import { NO_CHILDREN, ProcessScan } from '../sample/process-scan.js';
 import { UNKNOWN } from '../shared/candidates.js';
 import { EXIT_PROC_OPEN, FatalError } from '../shared/exit.js';
-import type { Persona } from '../shared/options.js';
+import type { Settings } from '../shared/options.js';
 import type { Reason, SelectionPolicy } from '../shared/selection.js';
 import { emptyVictim } from '../shared/victim.js';
-import { floorKibOf, rankByOf, selectionOf, uidOf } from './selection-options.js';
+import { defaultSettings } from './guard-options.js';
+import { readConfig } from './read-config.js';
+import { floorKibOf, rankByOf, uidOf } from './selection-options.js';
 
 /** No bound is needed where everything is read. */
 const NO_SWAP = { swapTotalKib: 0, swapFreeKib: 0 };
@@ -22,6 +24,7 @@ const NO_SWAP = { swapTotalKib: 0, swapFreeKib: 0 };
 interface RankFlags {
   json?: true;
   procfs: string;
+  config?: string;
   prefer?: string;
   avoid?: string;
   ignore?: string;
@@ -59,6 +62,7 @@ export function rankCommand(write: (text: string) => void): Command {
     .description('list all processes in the order in which they would be killed, worst first')
     .option('--json', 'as a JSON array')
     .option('--procfs <dir>', 'read another tree than /proc', '/proc')
+    .option('--config <file>', 'as for the guard: read this file alone instead of those in /etc/oom-backstop')
     .option('--prefer <regex>', 'as for the guard: oom_score + 300 for these names')
     .option('--avoid <regex>', 'as for the guard: oom_score - 300 for these names')
     .option('--ignore <regex>', 'as for the guard: never these names')
@@ -68,18 +72,31 @@ export function rankCommand(write: (text: string) => void): Command {
     .option('--no-way-in', "as for the guard: the admin's way in too")
     .option('--sort-by-rss', 'as for the guard: by RSS instead of oom_score')
     .option('--ignore-root-user', "as for the guard: never root's processes")
-    .option('--earlyoom', 'rank as the earlyoom persona does: nobody is spared but by --ignore')
-    .action((flags: RankFlags) => {
-      const ranking = rank(flags);
+    .option(
+      '--earlyoom',
+      'rank as the earlyoom persona does: without a configuration, and nobody is spared but by --ignore',
+    )
+    .action(async (flags: RankFlags) => {
+      const ranking = rank(flags, await settingsFor(flags));
       write(flags.json === true ? `${asJson(ranking)}\n` : asText(ranking));
     });
 }
 
-function rank(flags: RankFlags): RankedProcess[] {
-  const persona = flags.earlyoom === true ? 'earlyoom' : 'oom-backstop';
-  const policy = policyOf(flags, persona);
-  const texts = { prefer: flags.prefer ?? null, avoid: flags.avoid ?? null, ignore: flags.ignore ?? null };
-  const patterns = compilePatterns(texts, persona === 'oom-backstop' && flags.wayIn);
+/** What the guard would start from. */
+async function settingsFor({ config, earlyoom, procfs }: RankFlags): Promise<Settings> {
+  if (earlyoom === true) return defaultSettings('earlyoom');
+  const configured = await readConfig(config ?? null, () => openMeminfo(procfs).memory);
+  return configured?.settings ?? defaultSettings('oom-backstop');
+}
+
+function rank(flags: RankFlags, settings: Settings): RankedProcess[] {
+  const policy = policyOf(flags, settings);
+  const texts = {
+    prefer: flags.prefer ?? settings.patterns.prefer,
+    avoid: flags.avoid ?? settings.patterns.avoid,
+    ignore: flags.ignore ?? settings.patterns.ignore,
+  };
+  const patterns = compilePatterns(texts, settings.sparesWayIn && flags.wayIn);
   const files = openProcfs(flags.procfs);
   const needUid = policy.ignoreRootUser || policy.onlyUid !== -1;
   const scan = new ProcessScan(files, { ...patterns, needUid, selfPid: selfPidIn(flags.procfs) }, NO_CHILDREN);
@@ -88,13 +105,13 @@ function rank(flags: RankFlags): RankedProcess[] {
   return rankOrder(selector.table, policy).map((row) => describe(selector, row, policy));
 }
 
-function policyOf(flags: RankFlags, persona: Persona): SelectionPolicy {
-  const policy = selectionOf(persona);
+function policyOf(flags: RankFlags, settings: Settings): SelectionPolicy {
+  const policy = { ...settings.selection };
   if (flags.rankBy !== undefined) policy.rankBy = rankByOf(flags.rankBy);
   if (flags.sortByRss === true) policy.rankBy = 'rss';
   if (flags.floor !== undefined) policy.floorKib = floorKibOf(flags.floor);
   if (flags.onlyUser !== undefined) policy.onlyUid = uidOf(flags.onlyUser);
-  policy.ignoreRootUser = flags.ignoreRootUser === true;
+  if (flags.ignoreRootUser === true) policy.ignoreRootUser = true;
   if (policy.rankBy === 'memory') {
     const { memTotalKib, swapTotalKib } = openMeminfo(flags.procfs).memory;
     policy.machineKib = memTotalKib + swapTotalKib;
@@ -162,10 +179,4 @@ function mib(kib: number | null): number | null {
 
 function columns(texts: readonly string[]): string {
   return texts.map((text, column) => text.padStart(WIDTHS[column] as number)).join(' ');
-}
-
-/** A name that can't steer the terminal. */
-function printable(name: string): string {
-  const line = new Line().foreign(name);
-  return line.bytes.toString('utf8', 0, line.length);
 }

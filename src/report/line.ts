@@ -111,6 +111,12 @@ export class Line {
   }
 }
 
+/** Text from outside as it can be shown on a terminal, cut to a line. */
+export function printable(text: string): string {
+  const line = new Line().foreign(text);
+  return line.bytes.toString('utf8', 0, line.length);
+}
+
 /** Bytes of the UTF-8 character at `i`: 2 to 4 for a valid one beyond ASCII that is no C1 control, else 1. */
 function printableSize(bytes: Uint8Array, i: number, end: number): number {
   const first = bytes[i] as number;

@@ -17,6 +17,8 @@ export const EXIT_PARAMETER = 14;
 export const EXIT_MEM_LIMIT = 15;
 /** A wrong swap limit. */
 export const EXIT_SWAP_LIMIT = 16;
+/** The configuration file: what can't be read, and whatever is wrong in it. EX_CONFIG of sysexits.h, which is none of earlyoom's. */
+export const EXIT_CONFIG = 78;
 export const EXIT_MEMINFO_OPEN = 102;
 export const EXIT_MEMINFO_READ = 103;
 /** /proc/meminfo lacks an entry. */
@@ -24,12 +26,15 @@ export const EXIT_MEMINFO_ENTRY = 104;
 /** An entry of /proc/meminfo has no number. */
 export const EXIT_MEMINFO_NUMBER = 105;
 
-/** Ends the program before anything was touched: `message` after "fatal: ", and the exit code. */
+/** Ends the program before anything was touched: each of `messages` after "fatal: " (none for an empty one), and the exit code. */
 export class FatalError extends Error {
+  readonly messages: readonly string[];
+
   constructor(
     readonly exitCode: number,
-    message: string,
+    ...messages: string[]
   ) {
-    super(message);
+    super(messages.join('\n'));
+    this.messages = messages.filter((message) => message !== '');
   }
 }

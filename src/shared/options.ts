@@ -1,4 +1,4 @@
-/* What the command line (later also the configuration) asks of the guard: resolved, checked, in plain values. */
+/* What the configuration file and the command line ask of the guard: resolved, checked, in plain values. */
 import type { Limits } from './limits.js';
 import type { SelectionPolicy } from './selection.js';
 
@@ -33,4 +33,10 @@ export interface GuardOptions {
   notifyDbus: boolean;
   /** 0: no reports. */
   reportIntervalMs: number;
+}
+
+/** What the command line starts from: the configuration file's, or the defaults where there is none. */
+export interface Settings extends Omit<GuardOptions, 'persona' | 'procfs'> {
+  /** Log to syslog. */
+  syslog: boolean;
 }

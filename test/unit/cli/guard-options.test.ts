@@ -1,9 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type GuardRequest, parseGuardOptions, procfsOf } from '../../../src/cli/guard-options.js';
+import {
+  configFileOf,
+  type GuardRequest,
+  mayRun,
+  parseGuardOptions,
+  procfsOf,
+} from '../../../src/cli/guard-options.js';
 import type { Meminfo } from '../../../src/kernel/meminfo.js';
 import { FatalError } from '../../../src/shared/exit.js';
-import type { GuardOptions, Persona } from '../../../src/shared/options.js';
+import type { GuardOptions, Persona, Settings } from '../../../src/shared/options.js';
 import { EARLYOOM_SELECTION } from '../../../src/shared/selection.js';
 import { recordingLog } from '../recording-log.js';
 
@@ -265,5 +271,115 @@ describe('procfsOf', () => {
   it('agrees with what the options say when it is given twice', () => {
     const args = ['--procfs', '/a', '--procfs', '/b'];
     expect(procfsOf(args, 'earlyoom')).toBe(options(args).procfs);
+  });
+});
+
+describe('the configuration file', () => {
+  it('is the last that --config names, for oom-backstop alone', () => {
+    expect(configFileOf(['-m', '5'], 'oom-backstop')).toBe(null);
+    expect(configFileOf(['--config', '/a', '--config=/b'], 'oom-backstop')).toBe('/b');
+    expect(configFileOf(['-m', '--config', '/a'], 'oom-backstop')).toBe(null); // there it is the value of -m
+    expect(configFileOf(['--config', '/a'], 'earlyoom')).toBe(null);
+    expect(failure(['--config', '/a'])).toMatchObject({
+      exitCode: 13,
+      lines: ["start: earlyoom: unrecognized option '--config'", expect.any(String)],
+    });
+  });
+
+  it.each([
+    [['-m', '5', '--config', '/a'], true],
+    [['-m', 'x'], true], // its value is looked at later
+    [['-m', '5', '-v'], false],
+    [['--version'], false],
+    [['-h', '-m', '5'], false],
+    [['--hel'], false],
+    [['--xyz'], false],
+    [['-m'], false],
+    [['operand'], false],
+  ])('%j: a guard may come of it: %j', (args, expected) => {
+    expect(mayRun(args, 'oom-backstop')).toBe(expected);
+  });
+});
+
+describe('over settings', () => {
+  const SETTINGS: Settings = {
+    limits: { memTermPercent: 12, memKillPercent: 6, swapTermPercent: 30, swapKillPercent: 20 },
+    selection: { ...EARLYOOM_SELECTION, rankBy: 'rss', ignoreRootUser: true, floorKib: 7 },
+    sparesWayIn: false,
+    patterns: { prefer: 'p', avoid: 'a', ignore: 'i' },
+    killGroup: true,
+    kernelOom: true,
+    dryrun: true,
+    debug: true,
+    syslog: true,
+    raisePriority: true,
+    beforeKill: '/before',
+    afterKill: '/after',
+    notifyDbus: true,
+    reportIntervalMs: 5000,
+  };
+
+  function over(settings: Settings, args: string[]) {
+    const { log, lines } = recordingLog();
+    const request = parseGuardOptions(args, 'oom-backstop', log, () => MEMINFO, settings);
+    if (request.kind !== 'run') throw new Error(`would not run: ${request.kind}`);
+    return { options: request.options, lines, log };
+  }
+
+  it('an empty command line leaves them all, and says what they switch on', () => {
+    const { options: all, lines, log } = over(SETTINGS, []);
+    const { syslog: _, ...rest } = SETTINGS;
+    const selection = { ...SETTINGS.selection, swapCounts: true };
+    expect(all).toEqual({ ...rest, selection, persona: 'oom-backstop', procfs: '/proc' });
+    expect(log.debugEnabled).toBe(true);
+    expect(lines).toEqual([
+      'syslog at /dev/log',
+      'warn: dryrun mode enabled, will not kill anything',
+      'start: Notifying through D-Bus',
+      'start: Processes owned by root will not be killed',
+      'start: Find process with the largest rss',
+      'start: Using kernel OOM killer (requires Linux v5.17+)',
+    ]);
+  });
+
+  it.each<[string[], number[]]>([
+    [[], [12, 6, 30, 20]],
+    [
+      ['-m', '20'],
+      [20, 10, 30, 20],
+    ], // both keys of [memory]
+    [
+      ['-M', '50000'],
+      [5, 2.5, 30, 20],
+    ], // not the lower one: [memory] is out
+    [
+      ['-M', '250000', '-m', '20'],
+      [20, 10, 30, 20],
+    ],
+    [
+      ['-s', '50'],
+      [12, 6, 50, 25],
+    ],
+    [
+      ['-S', '50000,10000'],
+      [12, 6, 25, 5],
+    ],
+  ])('%j makes the limits %j', (args, expected) => {
+    const { memTermPercent, memKillPercent, swapTermPercent, swapKillPercent } = over(SETTINGS, args).options.limits;
+    expect([memTermPercent, memKillPercent, swapTermPercent, swapKillPercent]).toEqual(expected);
+  });
+
+  it('other options change their own key alone', () => {
+    expect(over(SETTINGS, ['--prefer', 'x', '-N', '/x', '-r', '0']).options).toMatchObject({
+      patterns: { prefer: 'x', avoid: 'a', ignore: 'i' },
+      beforeKill: '/before',
+      afterKill: '/x',
+      reportIntervalMs: 0,
+    });
+    expect(SETTINGS.patterns.prefer).toBe('p');
+  });
+
+  it('a switch that is on twice is said once', () => {
+    expect(over(SETTINGS, ['--dryrun']).lines.filter((line) => line.includes('dryrun'))).toHaveLength(1);
   });
 });

@@ -25,6 +25,10 @@ describe.each(['earlyoom', 'oom-backstop'] as const)('the help of %s', (persona)
     for (const line of lines) expect([line, line.length <= 80, line === line.trimEnd()]).toEqual([line, true, true]);
   });
 
+  it('shows --config to whom it belongs', () => {
+    expect(lines.some((line) => line.startsWith('  --config FILE'))).toBe(persona === 'oom-backstop');
+  });
+
   it('names its own defaults and leaves no placeholder', () => {
     const unwrapped = help.replace(/\s+/g, ' ');
     expect(unwrapped).toContain(persona === 'earlyoom' ? '(default 10,5;' : '(default 5,3;');
