@@ -1,9 +1,11 @@
 /*
- * /proc/PID/status (Documentation/filesystems/proc.rst, table 1-2): the thread group and the effective user id.
+ * /proc/PID/status (Documentation/filesystems/proc.rst, table 1-2): the thread group, the effective user id and the
+ * effective capabilities.
  *
  *   Name:   cat
  *   Tgid:   551716
  *   Uid:    1000    1000    1000    1000
+ *   CapEff: 0000000000000020
  *
  * The four are real, effective, saved and file system id. The owner of /proc/PID is no substitute:
  * it is root for every process that is not dumpable, whoever runs it.
@@ -25,6 +27,12 @@ export function parsePidStatusUid(bytes: Uint8Array, length: number): number {
   if (!findEntry(bytes, length, UID)) return -1;
   cursor.integer();
   return nonNegative(cursor.integer());
+}
+
+/** The effective capabilities in the text of a status file, one bit each (linux/capability.h); null if there are none. */
+export function parsePidStatusCapEff(text: string): bigint | null {
+  const digits = /^CapEff:\s*([0-9a-f]{1,16})$/m.exec(text)?.[1];
+  return digits === undefined ? null : BigInt(`0x${digits}`);
 }
 
 /** Moves the cursor behind `key`, wherever a line begins with it. */
