@@ -8,11 +8,13 @@ import { compilePatterns, openProcfs, selfPidIn } from '../guard/machine.js';
 import { ProcessList } from '../guard/process-list.js';
 import { Selector } from '../guard/selector.js';
 import { Line } from '../report/line.js';
-import { NO_CHILDREN, ProcessScan } from '../sample/process-scan.js';
+import { type NamePatterns, NO_CHILDREN, ProcessScan } from '../sample/process-scan.js';
 import { UNKNOWN } from '../shared/candidates.js';
 import { EXIT_PROC_OPEN, FatalError } from '../shared/exit.js';
-import type { Reason, SelectionPolicy } from '../shared/selection.js';
+import type { RankedProcess } from '../shared/ranked-process.js';
+import type { SelectionPolicy } from '../shared/selection.js';
 import { emptyVictim } from '../shared/victim.js';
+import { safeJson } from './terminal-safe.js';
 
 interface RankFlags {
   json?: true;
@@ -24,21 +26,6 @@ interface RankFlags {
   ignoreRootUser?: true;
   /** Both personas rank alike until the own persona gets a ranking of its own. */
   earlyoom?: true;
-}
-
-/** One process in the output; null where a fact is not known. */
-interface RankedProcess {
-  pid: number;
-  uid: number | null;
-  name: string;
-  cmdline: string;
-  oomScore: number | null;
-  oomScoreAdj: number | null;
-  rssKib: number | null;
-  /** What the ranking is by: an oom_score with its bias, or KiB with --sort-by-rss. */
-  score: number | null;
-  eligible: boolean;
-  reason: Reason | null;
 }
 
 /** The command, which writes what it has to say with `write`. */
@@ -55,7 +42,7 @@ export function rankCommand(write: (text: string) => void): Command {
     .option('--earlyoom', 'rank as the earlyoom persona does (today both rank alike)')
     .action((flags: RankFlags) => {
       const ranking = rank(flags);
-      write(flags.json === true ? `${asJson(ranking)}\n` : asText(ranking));
+      write(flags.json === true ? `${safeJson(ranking)}\n` : asText(ranking));
     });
 }
 
@@ -70,10 +57,18 @@ function rank(flags: RankFlags): RankedProcess[] {
     avoid: flags.avoid ?? null,
     ignore: flags.ignore ?? null,
   });
-  const files = openProcfs(flags.procfs);
-  const options = { ...patterns, needUid: policy.ignoreRootUser, selfPid: selfPidIn(flags.procfs) };
+  return rankProcesses(flags.procfs, patterns, policy);
+}
+
+/**
+ * All processes, worst first, by the guard's own code; this process stands for the guard.
+ * @throws FatalError if `procfs` can't be opened or listed
+ */
+export function rankProcesses(procfs: string, patterns: NamePatterns, policy: SelectionPolicy): RankedProcess[] {
+  const files = openProcfs(procfs);
+  const options = { ...patterns, needUid: policy.ignoreRootUser, selfPid: selfPidIn(procfs) };
   const selector = new Selector(files, new ProcessScan(files, options, NO_CHILDREN), policy, new ProcessList(), null);
-  if (selector.scanAll() < 0) throw new FatalError(EXIT_PROC_OPEN, `could not list ${flags.procfs}`);
+  if (selector.scanAll() < 0) throw new FatalError(EXIT_PROC_OPEN, `could not list ${procfs}`);
   return rankOrder(selector.table, policy).map((row) => describe(selector, row, policy));
 }
 
@@ -103,12 +98,6 @@ function known(value: number): number | null {
 
 function textOf(bytes: Uint8Array, length: number): string {
   return Buffer.from(bytes.subarray(0, length)).toString('utf8');
-}
-
-/** JSON that is safe on a terminal too: JSON.stringify leaves DEL and the C1 controls as they are. */
-function asJson(ranking: readonly RankedProcess[]): string {
-  const asEscape = (control: string): string => `\\u00${control.charCodeAt(0).toString(16)}`;
-  return JSON.stringify(ranking, null, 2).replace(/[\x7f-\x9f]/g, asEscape);
 }
 
 const COLUMNS = ['PID', 'UID', 'OOM_SCORE', 'ADJ', 'RSS_MIB', 'SCORE'] as const;
