@@ -10,7 +10,7 @@ import type { Log } from '../report/log.js';
 import { EXIT_MEM_LIMIT, EXIT_PARAMETER, EXIT_SWAP_LIMIT, EXIT_USAGE, FatalError } from '../shared/exit.js';
 import type { Limits } from '../shared/limits.js';
 import type { GuardOptions, Persona } from '../shared/options.js';
-import { getopt, type OptionSpec } from './getopt.js';
+import { getopt, type OptionSpec, type Token } from './getopt.js';
 import { type LimitPair, parseLimitPair, strtod } from './limit-value.js';
 
 export interface OptionRow extends OptionSpec {
@@ -107,6 +107,9 @@ export type GuardRequest =
   /** -v: the version line that is printed at each start is all there is to it. */
   | { kind: 'version' };
 
+/** What takes the messages of single options: a Log, or something that keeps them. */
+export type OptionLog = Pick<Log, 'begin' | 'end' | 'say' | 'useSyslog' | 'debugEnabled'>;
+
 interface Defaults {
   mem: LimitPair;
   swap: LimitPair;
@@ -141,7 +144,7 @@ export function procfsOf(args: readonly string[]): string {
 export function parseGuardOptions(
   args: readonly string[],
   persona: Persona,
-  log: Log,
+  log: OptionLog,
   meminfo: () => Meminfo,
 ): GuardRequest {
   const reader = new OptionReader(persona, log, meminfo);
@@ -152,13 +155,39 @@ export function parseGuardOptions(
       log.say('start', `Try '${persona} --help' for more information.`);
       throw new FatalError(EXIT_USAGE, '');
     }
-    if (token.kind === 'argument') {
-      throw new FatalError(EXIT_USAGE, `extra argument not understood: '${token.value}'`);
-    }
-    const end = reader.take(token.name, token.value);
+    const end = reader.takeToken(token);
     if (end !== null) return end;
   }
   return { kind: 'run', options: reader.finish() };
+}
+
+/** A command line that was read to its end, whatever is wrong with it. */
+interface ExaminedOptions {
+  /** What is right of it; a wrong option counts as not given. */
+  options: GuardOptions;
+  /** What the guard would have ended with, once for each wrong option. */
+  mistakes: string[];
+}
+
+/** As `parseGuardOptions`, but a mistake does not end it: all of them are found, and nothing is thrown. */
+export function examineGuardOptions(
+  args: readonly string[],
+  persona: Persona,
+  log: OptionLog,
+  meminfo: () => Meminfo,
+): ExaminedOptions {
+  const reader = new OptionReader(persona, log, meminfo);
+  const mistakes = getopt(args, SPECS).flatMap((token) => {
+    if (token.kind === 'error') return [token.message];
+    try {
+      const end = reader.takeToken(token);
+      return end === null ? [] : [`--${end.kind}: the guard says what it is asked for and ends`];
+    } catch (error) {
+      if (!(error instanceof FatalError)) throw error;
+      return [error.message];
+    }
+  });
+  return { options: reader.finish(), mistakes };
 }
 
 class OptionReader {
@@ -170,7 +199,7 @@ class OptionReader {
 
   constructor(
     private readonly persona: Persona,
-    private readonly log: Log,
+    private readonly log: OptionLog,
     private readonly meminfo: () => Meminfo,
   ) {
     this.options = {
@@ -191,8 +220,18 @@ class OptionReader {
     };
   }
 
-  /** Applies one option. Returns what ends the reading, or null. */
-  take(name: string, value: string): GuardRequest | null {
+  /**
+   * Applies one option. Returns what ends the reading, or null.
+   * @throws FatalError for a wrong value, and for what is no option
+   */
+  takeToken(token: Exclude<Token, { kind: 'error' }>): GuardRequest | null {
+    if (token.kind === 'argument') {
+      throw new FatalError(EXIT_USAGE, `extra argument not understood: '${token.value}'`);
+    }
+    return this.take(token.name, token.value);
+  }
+
+  private take(name: string, value: string): GuardRequest | null {
     const { options, log } = this;
     switch (name) {
       case 'm':
