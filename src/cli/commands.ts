@@ -2,6 +2,7 @@
 import { writeSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { EXIT_OK, EXIT_USAGE, FatalError } from '../shared/exit.js';
+import { checkCommand } from './check-command.js';
 import { rankCommand } from './rank-command.js';
 
 const STDOUT = 1;
@@ -11,17 +12,24 @@ const SLOW_READER_MS = 10;
 /** Runs `oom-backstop ARGS`, whose first is the name of a command. Returns the exit code. */
 export function runCommand(args: readonly string[]): number {
   const program = new Command('oom-backstop');
-  const command = rankCommand((text) => writeAll(STDOUT, text));
-  for (const each of [program, command]) {
+  let exitCode = EXIT_OK;
+  const write = (text: string): void => writeAll(STDOUT, text);
+  const commands = [
+    checkCommand(write, (code) => {
+      exitCode = code;
+    }),
+    rankCommand(write),
+  ];
+  for (const each of [program, ...commands]) {
     each.exitOverride().configureOutput({
       writeOut: (text) => writeAll(STDOUT, text),
       writeErr: (text) => writeAll(STDERR, text),
     });
   }
-  program.addCommand(command);
+  for (const command of commands) program.addCommand(command);
   try {
     program.parse(args, { from: 'user' });
-    return EXIT_OK;
+    return exitCode;
   } catch (error) {
     if (error instanceof FatalError) {
       writeAll(STDERR, `fatal: ${error.message}\n`);

@@ -12,6 +12,8 @@ const DEFAULT_TEXTS: Record<Persona, Record<string, string>> = {
 
 const COMMANDS = `
 Commands (oom-backstop COMMAND --help tells more):
+  check [OPTION]...         say what the guard would do with these options, and
+                            what on this machine keeps it from it
   rank                      list all processes in the order in which they would
                             be killed
 `;
@@ -35,7 +37,8 @@ function optionText(row: OptionRow, persona: Persona): string {
   return first + lines.map((line) => `${' '.repeat(INDENT)}${line}\n`).join('');
 }
 
-function wrap(text: string, width: number): string[] {
+/** `text` in lines of at most `width` columns, broken at blanks. */
+export function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = '';
   for (const word of text.split(' ')) {
