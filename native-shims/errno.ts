@@ -8,6 +8,7 @@ export const ENOENT = constants.errno.ENOENT;
 export const ESRCH = constants.errno.ESRCH;
 export const EINTR = constants.errno.EINTR;
 export const EAGAIN = constants.errno.EAGAIN;
+export const EINVAL = constants.errno.EINVAL;
 export const ENOTCONN = constants.errno.ENOTCONN;
 export const ENAMETOOLONG = constants.errno.ENAMETOOLONG;
 export const ENOSYS = constants.errno.ENOSYS;

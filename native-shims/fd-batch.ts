@@ -5,11 +5,7 @@
  * A range is closed only if every number in it is one of the batch; if other files lie in between, or where the kernel
  * does not have the call (Linux 5.9), the batch's are closed one by one.
  */
-import { close } from './files.js';
-import { syscallPlain } from './libc.js';
-
-/** The same number on every architecture. */
-const SYS_close_range = 436;
+import { close, closeRange } from './files.js';
 
 const SIZE = 64;
 
@@ -38,7 +34,7 @@ export class FdBatch {
     if (count === 0) return;
     this.count = 0;
     const gapless = this.highest - this.lowest + 1 === count;
-    if (gapless && syscallPlain(SYS_close_range, this.lowest, this.highest, 0, 0, 0) === 0) return;
+    if (gapless && closeRange(this.lowest, this.highest) === 0) return;
     for (let i = 0; i < count; i++) close(this.fds[i] as number);
   }
 }

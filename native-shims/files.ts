@@ -5,7 +5,7 @@
  * the victim scan builds thousands of them and must not create a string for each.
  */
 import { constants } from 'node:fs';
-import { declare, syscallBuffer } from './libc.js';
+import { declare, syscallBuffer, syscallPlain } from './libc.js';
 
 /** 0o2000000 on every Linux architecture that Node runs on; node:fs does not export it. */
 const O_CLOEXEC = 0o2000000;
@@ -14,6 +14,8 @@ export const { O_RDONLY, O_WRONLY, O_RDWR, O_DIRECTORY, O_NONBLOCK, O_NOCTTY } =
 const AT_FDCWD = -100;
 const SEEK_SET = 0;
 const SYS_getdents64 = process.arch === 'arm64' ? 61 : 217;
+/** The same number on every architecture. */
+const SYS_close_range = 436;
 
 const openatNative = declare('int openat(int dirfd, void *path, int flags, int mode)');
 const preadNative = declare('int64_t pread(int fd, void *buf, size_t count, int64_t offset)');
@@ -53,6 +55,11 @@ export function write(fd: number, buffer: Uint8Array, length: number): number {
 /** Returns 0 or -errno. */
 export function close(fd: number): number {
   return closeNative(fd);
+}
+
+/** Closes whatever is open from fd `first` to fd `last` (Linux 5.9). Returns 0 or -errno (-ENOSYS: there is no such call). */
+export function closeRange(first: number, last: number): number {
+  return syscallPlain(SYS_close_range, first, last, 0, 0, 0);
 }
 
 /** Starts a directory over, for the next `getdents64`. Returns 0 or -errno. */

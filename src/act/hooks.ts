@@ -27,7 +27,8 @@ const HOOK_MS_MAX = 60_000;
 /** How many of one kind may run at once: kills come one at a time, so more than two means that they hang. */
 const INSTANCES = 4;
 
-const DBUS_SEND = '/usr/bin/dbus-send';
+/** What -n runs. */
+export const DBUS_SEND = '/usr/bin/dbus-send';
 const DBUS_TEXT_BYTES_MAX = 1024;
 const VARIABLE_BYTES_MAX = 64;
 

@@ -3,6 +3,7 @@ import { writeSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { printable } from '../report/line.js';
 import { EXIT_OK, EXIT_USAGE, FatalError } from '../shared/exit.js';
+import { checkCommand } from './check-command.js';
 import { rankCommand } from './rank-command.js';
 
 const STDOUT = 1;
@@ -12,17 +13,24 @@ const SLOW_READER_MS = 10;
 /** Runs `oom-backstop ARGS`, whose first is the name of a command. Returns the exit code. */
 export async function runCommand(args: readonly string[]): Promise<number> {
   const program = new Command('oom-backstop');
-  const command = rankCommand((text) => writeAll(STDOUT, text));
-  for (const each of [program, command]) {
+  let exitCode = EXIT_OK;
+  const write = (text: string): void => writeAll(STDOUT, text);
+  const commands = [
+    checkCommand(write, (code) => {
+      exitCode = code;
+    }),
+    rankCommand(write),
+  ];
+  for (const each of [program, ...commands]) {
     each.exitOverride().configureOutput({
       writeOut: (text) => writeAll(STDOUT, text),
       writeErr: (text) => writeAll(STDERR, text),
     });
   }
-  program.addCommand(command);
+  for (const command of commands) program.addCommand(command);
   try {
     await program.parseAsync(args, { from: 'user' });
-    return EXIT_OK;
+    return exitCode;
   } catch (error) {
     if (error instanceof FatalError) {
       for (const message of error.messages) writeAll(STDERR, `fatal: ${printable(message)}\n`);

@@ -158,6 +158,9 @@ export type GuardRequest =
   /** -v: the version line that is printed at each start is all there is to it. */
   | { kind: 'version' };
 
+/** What takes the messages of single options: a Log, or something that keeps them. */
+export type OptionLog = Pick<Log, 'begin' | 'end' | 'say' | 'useSyslog' | 'debugEnabled'>;
+
 const DEFAULT_LIMITS: Record<Persona, Limits> = {
   'oom-backstop': { memTermPercent: 5, memKillPercent: 3, swapTermPercent: 100, swapKillPercent: 100 },
   earlyoom: { memTermPercent: 10, memKillPercent: 5, swapTermPercent: 10, swapKillPercent: 5 },
@@ -222,7 +225,7 @@ function lastValue(tokens: readonly Token[], name: string): string | null {
 export function parseGuardOptions(
   args: readonly string[],
   persona: Persona,
-  log: Log,
+  log: OptionLog,
   meminfo: () => Meminfo,
   settings: Settings = defaultSettings(persona),
 ): GuardRequest {
@@ -234,13 +237,40 @@ export function parseGuardOptions(
       log.say('start', `Try '${persona} --help' for more information.`);
       throw new FatalError(EXIT_USAGE, '');
     }
-    if (token.kind === 'argument') {
-      throw new FatalError(EXIT_USAGE, `extra argument not understood: '${token.value}'`);
-    }
-    const end = reader.take(token.name, token.value);
+    const end = reader.takeToken(token);
     if (end !== null) return end;
   }
   return { kind: 'run', options: reader.finish() };
+}
+
+/** A command line that was read to its end, whatever is wrong with it. */
+interface ExaminedOptions {
+  /** What is right of it; a wrong option counts as not given. */
+  options: GuardOptions;
+  /** What the guard would have ended with, once for each wrong option. */
+  mistakes: string[];
+}
+
+/** As `parseGuardOptions`, but a mistake does not end it: all of them are found, and nothing is thrown. */
+export function examineGuardOptions(
+  args: readonly string[],
+  persona: Persona,
+  log: OptionLog,
+  meminfo: () => Meminfo,
+  settings: Settings = defaultSettings(persona),
+): ExaminedOptions {
+  const reader = new OptionReader(persona, log, meminfo, settings);
+  const mistakes = tokensOf(args, persona).flatMap((token) => {
+    if (token.kind === 'error') return [token.message];
+    try {
+      const end = reader.takeToken(token);
+      return end === null ? [] : [`--${end.kind}: the guard says what it is asked for and ends`];
+    } catch (error) {
+      if (!(error instanceof FatalError)) throw error;
+      return [...error.messages];
+    }
+  });
+  return { options: reader.finish(), mistakes };
 }
 
 type SaidSwitch = 'notifyDbus' | 'ignoreRootUser' | 'sortByRss' | 'dryrun' | 'kernelOom';
@@ -262,7 +292,7 @@ class OptionReader {
 
   constructor(
     persona: Persona,
-    private readonly log: Log,
+    private readonly log: OptionLog,
     private readonly meminfo: () => Meminfo,
     private readonly settings: Settings,
   ) {
@@ -280,8 +310,18 @@ class OptionReader {
     for (const name of Object.keys(SWITCH_LINES) as SaidSwitch[]) if (isOn(settings, name)) this.say(name);
   }
 
-  /** Applies one option. Returns what ends the reading, or null. */
-  take(name: string, value: string): GuardRequest | null {
+  /**
+   * Applies one option. Returns what ends the reading, or null.
+   * @throws FatalError for a wrong value, and for what is no option
+   */
+  takeToken(token: Exclude<Token, { kind: 'error' }>): GuardRequest | null {
+    if (token.kind === 'argument') {
+      throw new FatalError(EXIT_USAGE, `extra argument not understood: '${token.value}'`);
+    }
+    return this.take(token.name, token.value);
+  }
+
+  private take(name: string, value: string): GuardRequest | null {
     const { options, log } = this;
     switch (name) {
       case 'm':

@@ -13,6 +13,8 @@ const DEFAULT_TEXTS: Record<Persona, Record<string, string>> = {
 
 const COMMANDS = `
 Commands (oom-backstop COMMAND --help tells more):
+  check [OPTION]...         say what the guard would do with these options, and
+                            what on this machine keeps it from it
   rank                      list all processes in the order in which they would
                             be killed
 `;

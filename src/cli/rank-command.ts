@@ -8,15 +8,17 @@ import { compilePatterns, openMeminfo, openProcfs, selfPidIn } from '../guard/ma
 import { ProcessList } from '../guard/process-list.js';
 import { Selector } from '../guard/selector.js';
 import { printable } from '../report/line.js';
-import { NO_CHILDREN, ProcessScan } from '../sample/process-scan.js';
+import { type NamePatterns, NO_CHILDREN, ProcessScan } from '../sample/process-scan.js';
 import { UNKNOWN } from '../shared/candidates.js';
 import { EXIT_PROC_OPEN, FatalError } from '../shared/exit.js';
 import type { Settings } from '../shared/options.js';
-import type { Reason, SelectionPolicy } from '../shared/selection.js';
+import type { RankedProcess } from '../shared/ranked-process.js';
+import type { SelectionPolicy } from '../shared/selection.js';
 import { emptyVictim } from '../shared/victim.js';
 import { defaultSettings } from './guard-options.js';
 import { readConfig } from './read-config.js';
 import { floorKibOf, rankByOf, uidOf } from './selection-options.js';
+import { safeJson } from './terminal-safe.js';
 
 /** No bound is needed where everything is read. */
 const NO_SWAP = { swapTotalKib: 0, swapFreeKib: 0 };
@@ -36,24 +38,6 @@ interface RankFlags {
   /** --no-way-in makes it false. */
   wayIn: boolean;
   earlyoom?: true;
-}
-
-/** One process in the output; null where a fact is not known. */
-interface RankedProcess {
-  pid: number;
-  uid: number | null;
-  name: string;
-  cmdline: string;
-  oomScore: number | null;
-  oomScoreAdj: number | null;
-  rssKib: number | null;
-  /** Of the RSS, what a kill gives back. */
-  anonKib: number | null;
-  swapKib: number | null;
-  /** What the ranking is by: an oom_score with its bias, or weighed KiB. */
-  score: number | null;
-  eligible: boolean;
-  reason: Reason | null;
 }
 
 /** The command, which writes what it has to say with `write`. */
@@ -78,7 +62,7 @@ export function rankCommand(write: (text: string) => void): Command {
     )
     .action(async (flags: RankFlags) => {
       const ranking = rank(flags, await settingsFor(flags));
-      write(flags.json === true ? `${asJson(ranking)}\n` : asText(ranking));
+      write(flags.json === true ? `${safeJson(ranking)}\n` : asText(ranking));
     });
 }
 
@@ -96,12 +80,19 @@ function rank(flags: RankFlags, settings: Settings): RankedProcess[] {
     avoid: flags.avoid ?? settings.patterns.avoid,
     ignore: flags.ignore ?? settings.patterns.ignore,
   };
-  const patterns = compilePatterns(texts, settings.sparesWayIn && flags.wayIn);
-  const files = openProcfs(flags.procfs);
+  return rankProcesses(flags.procfs, compilePatterns(texts, settings.sparesWayIn && flags.wayIn), policy);
+}
+
+/**
+ * All processes, worst first, by the guard's own code; this process stands for the guard.
+ * @throws FatalError if `procfs` can't be opened or listed
+ */
+export function rankProcesses(procfs: string, patterns: NamePatterns, policy: SelectionPolicy): RankedProcess[] {
+  const files = openProcfs(procfs);
   const needUid = policy.ignoreRootUser || policy.onlyUid !== -1;
-  const scan = new ProcessScan(files, { ...patterns, needUid, selfPid: selfPidIn(flags.procfs) }, NO_CHILDREN);
+  const scan = new ProcessScan(files, { ...patterns, needUid, selfPid: selfPidIn(procfs) }, NO_CHILDREN);
   const selector = new Selector(files, scan, policy, new ProcessList(), null, NO_SWAP);
-  if (selector.scanAll() < 0) throw new FatalError(EXIT_PROC_OPEN, `could not list ${flags.procfs}`);
+  if (selector.scanAll() < 0) throw new FatalError(EXIT_PROC_OPEN, `could not list ${procfs}`);
   return rankOrder(selector.table, policy).map((row) => describe(selector, row, policy));
 }
 
@@ -147,12 +138,6 @@ function known(value: number): number | null {
 
 function textOf(bytes: Uint8Array, length: number): string {
   return Buffer.from(bytes.subarray(0, length)).toString('utf8');
-}
-
-/** JSON that is safe on a terminal too: JSON.stringify leaves DEL and the C1 controls as they are. */
-function asJson(ranking: readonly RankedProcess[]): string {
-  const asEscape = (control: string): string => `\\u00${control.charCodeAt(0).toString(16)}`;
-  return JSON.stringify(ranking, null, 2).replace(/[\x7f-\x9f]/g, asEscape);
 }
 
 const COLUMNS = ['PID', 'UID', 'OOM_SCORE', 'ADJ', 'RSS_MIB', 'ANON_MIB', 'SCORE'] as const;

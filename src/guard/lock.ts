@@ -63,6 +63,12 @@ export function lockMemory(buffers: readonly Uint8Array[], narrow: boolean): Loc
   return result;
 }
 
+/** Address space, in bytes, that `lockMemory` would lock in this process besides its buffers; 0 if the mappings can't be read. */
+export function lockableBytes(): number {
+  const mapped = readOwnMappings();
+  return typeof mapped === 'number' ? 0 : mapped.filter(isOfFile).reduce((sum, mapping) => sum + bytesOf(mapping), 0);
+}
+
 /** Ends the narrowing: from now on a fault brings in its neighbours again, and the mappings are as many as before. */
 export function widen(result: LockResult): void {
   for (const mapping of result.narrowed) setDumped(mapping.start, bytesOf(mapping), true);

@@ -1,11 +1,12 @@
 /*
- * /proc/PID/status (Documentation/filesystems/proc.rst, table 1-2): the thread group, the effective user id, and
- * what is in swap (a kernel thread and a zombie have no such line).
+ * /proc/PID/status (Documentation/filesystems/proc.rst, table 1-2): the thread group, the effective user id, the
+ * effective capabilities, and what is in swap (a kernel thread and a zombie have no such line).
  *
  *   Name:   cat
  *   Tgid:   551716
  *   Uid:    1000    1000    1000    1000
  *   VmSwap:        0 kB
+ *   CapEff: 0000000000000020
  *
  * The four are real, effective, saved and file system id. The owner of /proc/PID is no substitute:
  * it is root for every process that is not dumpable, whoever runs it.
@@ -33,6 +34,12 @@ export function parsePidStatusUid(bytes: Uint8Array, length: number): number {
 /** Reads what it has in swap from the first `length` of `bytes`, KiB; -1 if there is none. */
 export function parsePidStatusSwap(bytes: Uint8Array, length: number): number {
   return findEntry(bytes, length, VM_SWAP) ? nonNegative(cursor.integer()) : -1;
+}
+
+/** The effective capabilities in the text of a status file, one bit each (linux/capability.h); null if there are none. */
+export function parsePidStatusCapEff(text: string): bigint | null {
+  const digits = /^CapEff:\s*([0-9a-f]{1,16})$/m.exec(text)?.[1];
+  return digits === undefined ? null : BigInt(`0x${digits}`);
 }
 
 /** Moves the cursor behind `key`, wherever a line begins with it. */

@@ -223,9 +223,9 @@ describe('a configuration file with mistakes', () => {
 describe('rank with a configuration file', () => {
   /* Above PID_MAX_LIMIT: no process of this machine. */
   const PROCESSES = [
-    { pid: 10_000_001, comm: 'web', oomScore: 100 },
-    { pid: 10_000_002, comm: 'db', oomScore: 200 },
-    { pid: 10_000_003, comm: 'sshd', oomScore: 300 },
+    { pid: 10_000_001, comm: 'web', oomScore: 100, rssPages: 2560 },
+    { pid: 10_000_002, comm: 'db', oomScore: 200, rssPages: 2560 },
+    { pid: 10_000_003, comm: 'proxy', oomScore: 300, rssPages: 2560 },
   ];
 
   async function order(...args: string[]): Promise<string[]> {
@@ -236,11 +236,11 @@ describe('rank with a configuration file', () => {
   }
 
   it('ranks as the guard would, options over the file; not for earlyoom', async () => {
-    const config = configFile('selection = { prefer = "^web$", ignore = "^sshd$" }');
-    expect(await order('--config', '/dev/null')).toEqual(['sshd', 'db', 'web']);
+    const config = configFile('selection = { prefer = "^web$", ignore = "^proxy$" }');
+    expect(await order('--config', '/dev/null')).toEqual(['proxy', 'db', 'web']);
     expect(await order('--config', config)).toEqual(['web', 'db']);
     expect(await order('--config', config, '--prefer', '^db$')).toEqual(['db', 'web']);
-    expect(await order('--config', config, '--earlyoom')).toEqual(['sshd', 'db', 'web']);
+    expect(await order('--config', config, '--earlyoom')).toEqual(['proxy', 'db', 'web']);
   });
 });
 

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   configFileOf,
+  examineGuardOptions,
   type GuardRequest,
   mayRun,
   parseGuardOptions,
@@ -381,5 +382,34 @@ describe('over settings', () => {
 
   it('a switch that is on twice is said once', () => {
     expect(over(SETTINGS, ['--dryrun']).lines.filter((line) => line.includes('dryrun'))).toHaveLength(1);
+  });
+});
+
+describe('examineGuardOptions', () => {
+  const examine = (args: string[]) => examineGuardOptions(args, 'earlyoom', recordingLog().log, () => MEMINFO);
+
+  it('reads what parseGuardOptions reads', () => {
+    const args = ['-m', '8,4', '-M', '50000', '--prefer', 'x', '-gp', '-r', '60', '--dryrun'];
+    expect(examine(args)).toEqual({ options: options(args), mistakes: [] });
+  });
+
+  it('finds all mistakes, and takes the rest as if they had not been made', () => {
+    const args = ['-m', '200', '--xyz', '-s', '7', 'extra', '-r', '-1', '-Z', '--dryrun'];
+    const { options: taken, mistakes } = examine(args);
+    expect(mistakes).toEqual([
+      expect.stringMatching(/^-m 200: value 200 exceeds limit 99/),
+      "unrecognized option '--xyz'",
+      expect.stringMatching(/^-r -1: invalid interval/),
+      "invalid option -- 'Z'",
+      "extra argument not understood: 'extra'",
+    ]);
+    expect(taken).toEqual(options(['-s', '7', '--dryrun']));
+  });
+
+  it.each([
+    ['-v', 'version'],
+    ['--help', 'help'],
+  ])('%s is a mistake: no guard would run', (option, kind) => {
+    expect(examine([option]).mistakes).toEqual([expect.stringContaining(`--${kind}: `)]);
   });
 });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parsePidStatusTgid, parsePidStatusUid } from '../../../src/kernel/pid-status.js';
+import { parsePidStatusCapEff, parsePidStatusTgid, parsePidStatusUid } from '../../../src/kernel/pid-status.js';
 import { hostileBytes, RECORDED_PROCESSES, recorded } from './recorded.js';
 
 const parse = (text: string | Uint8Array, length?: number): number => {
@@ -66,5 +66,19 @@ describe('parsePidStatusTgid', () => {
 
   it.each(['', 'Name:\tTgid:\n', 'Tgid:', 'Tgid:\t-1\n', 'NStgid:\t5\n'])('finds none in %j', (text) => {
     expect(tgidOf(text)).toBe(-1);
+  });
+});
+
+describe('parsePidStatusCapEff', () => {
+  it('reads the effective set, not one of the others', () => {
+    const text =
+      'CapInh:\t0000000000000001\nCapPrm:\t000001ffffffffff\nCapEff:\t0000000000000020\nCapBnd:\t0000000000000002\n';
+    expect(parsePidStatusCapEff(text)).toBe(0x20n);
+    expect(parsePidStatusCapEff('CapEff:\t000001fffeffffff\n')).toBe(0x1fffeffffffn);
+  });
+
+  it('finds none where there is none', () => {
+    for (const text of ['', 'CapEff:\n', 'CapEff:\tx\n', 'XCapEff:\t1\n'])
+      expect(parsePidStatusCapEff(text)).toBeNull();
   });
 });

@@ -129,3 +129,17 @@ describe('getdents64', () => {
     expect(files.rewindDirectory(99_999)).toBe(-EBADF);
   });
 });
+
+describe('closeRange', () => {
+  it('closes what is open in between, both ends included, and nothing else', () => {
+    const fd = files.open(cString('/dev/null'), O_RDONLY);
+    const next = own(files.open(cString('/dev/null'), O_RDONLY));
+    expect(files.closeRange(fd, fd)).toBe(0);
+    expect([files.close(fd), files.pread(next, fixedBuffer(1), 0)]).toEqual([-EBADF, 0]);
+  });
+
+  it('a range without any is fine, one that ends before it begins is not', () => {
+    expect(files.closeRange(0x7fffffff, 0x7fffffff)).toBe(0);
+    expect(files.closeRange(2000, 1999)).toBe(-EINVAL);
+  });
+});
