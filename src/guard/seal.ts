@@ -16,6 +16,9 @@ import { setFlagsFromString } from 'node:v8';
 import { trimHeap } from '../../native-shims/memory.js';
 import { type LockResult, lockMemory, widen } from './lock.js';
 
+/** The engine's flags have other names since. */
+const NODE_MAJOR = Number.parseInt(process.versions.node, 10);
+
 /**
  * Has V8 keep what it has compiled, and its young generation as small as it begins: grown, it would stay at 16 MiB for
  * garbage that is not made. And has it collect when it must only: by itself, some seconds after start-up, it would mark
@@ -30,7 +33,7 @@ export function tuneEngine(): void {
   setFlagsFromString('--no-flush-bytecode');
   setFlagsFromString('--no-incremental-marking');
   setFlagsFromString('--no-lazy-feedback-allocation');
-  setFlagsFromString('--interrupt-budget=8000');
+  setFlagsFromString(NODE_MAJOR >= 22 ? '--invocation-count-for-turbofan=375' : '--interrupt-budget=8000');
 }
 
 /** The second takes what the first one's finalizers have let go. */
