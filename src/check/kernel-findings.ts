@@ -30,7 +30,7 @@ export function kernelFindings(facts: Facts): Finding[] {
 
 function capKillFinding({ privileges, ranking }: Facts): Finding {
   const why =
-    "Other users' processes can be signalled only with CAP_KILL: a guard without it chooses one, fails, and tries again.";
+    "Other users' processes can be signalled only with CAP_KILL: oom-backstop without it keeps to its own user's, earlyoom chooses one, fails, and tries again.";
   if (privileges.kill) return finding('cap-kill', why, { severity: 'ok', found: 'CAP_KILL is in force' });
   const first: RankedProcess | undefined = ranking.find((process) => process.eligible);
   const beyond =

@@ -21,7 +21,7 @@ import { parseArcstats } from '../kernel/arcstats.js';
 import type { Meminfo } from '../kernel/meminfo.js';
 import { type Mount, parseMountinfo } from '../kernel/mountinfo.js';
 import { parsePidCgroup } from '../kernel/pid-cgroup.js';
-import { parsePidStatusCapEff } from '../kernel/pid-status.js';
+import { CAP_IPC_LOCK, CAP_KILL, parsePidStatusCapEff } from '../kernel/pid-status.js';
 import { emptyPressure, parsePressure } from '../kernel/pressure.js';
 import { parseSwaps } from '../kernel/swaps.js';
 import { PressureTrigger } from '../sample/pressure-trigger.js';
@@ -39,10 +39,6 @@ import type {
   Privileges,
   VmSettings,
 } from './facts.js';
-
-/* linux/capability.h */
-const CAP_KILL = 5n;
-const CAP_IPC_LOCK = 14n;
 
 /** No process has so many files: nothing is closed. */
 const NO_FD = 0x7fffffff;

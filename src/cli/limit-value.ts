@@ -68,12 +68,3 @@ function parsePart(text: string, max: number): number | string {
   if (value < 0) return `value ${text.trim()} below zero`;
   return value;
 }
-
-const KIB_OF_UNIT: Readonly<Record<string, number>> = { KiB: 1, MiB: 1024, GiB: 1024 * 1024 };
-
-/** Reads "512MiB" (KiB, MiB, GiB; 0 needs no unit). Returns KiB, or null if it is none of them. */
-export function parseSizeKib(text: string): number | null {
-  if (text === '0') return 0;
-  const parts = /^(\d+(?:\.\d+)?) ?([KMG]iB)$/.exec(text);
-  return parts === null ? null : Number(parts[1]) * (KIB_OF_UNIT[parts[2] as string] as number);
-}

@@ -1,9 +1,9 @@
 /* The options that say whom to select, as the guard and `rank` both take them; a mistake ends the program. */
 import { readFileSync } from 'node:fs';
+import { parseSizeKib } from '../config/quantity.js';
 import { EXIT_PARAMETER, FatalError } from '../shared/exit.js';
 import type { Persona } from '../shared/options.js';
 import { EARLYOOM_SELECTION, type RankBy, type SelectionPolicy } from '../shared/selection.js';
-import { parseSizeKib } from './limit-value.js';
 
 /** Less than memory moves by itself while the guard looks. */
 const DEFAULT_FLOOR_KIB = 4096;
@@ -25,9 +25,12 @@ export function rankByOf(value: string): RankBy {
 
 /** @throws FatalError */
 export function floorKibOf(value: string): number {
-  const kib = parseSizeKib(value);
-  if (kib !== null) return kib;
-  throw new FatalError(EXIT_PARAMETER, `--floor ${value}: not a size (valid: 0, or a number with KiB, MiB or GiB)`);
+  const kib = value === '0' ? 0 : parseSizeKib(value);
+  if (typeof kib === 'number') return kib;
+  throw new FatalError(
+    EXIT_PARAMETER,
+    `--floor ${value}: not a size (valid: 0, or a number with KiB, MiB, GiB or TiB)`,
+  );
 }
 
 /**

@@ -16,6 +16,7 @@ import { HOOK_POLL_SLOTS, Hooks } from '../act/hooks.js';
 import { KernelOomKiller } from '../act/kernel-oom.js';
 import { Target } from '../act/target.js';
 import { Cadence } from '../decide/cadence.js';
+import { CAP_KILL, parsePidStatusCapEff } from '../kernel/pid-status.js';
 import type { Log } from '../report/log.js';
 import { sayLimits, saySending } from '../report/messages.js';
 import { AllocationClock } from '../sample/allocation-clock.js';
@@ -66,8 +67,6 @@ const NICENESS = -20;
 /** A tenth of an ordinary thread's share where there is not enough for all. */
 const ENGINE_NICENESS = 10;
 const OOM_SCORE_ADJ = -100;
-/** Of capability.h. */
-const CAP_KILL = 5n;
 
 /**
  * What is set on the process itself, before anything else: its engine and the niceness of its engine's threads, its name,
@@ -285,8 +284,8 @@ function keepToOwnUser(selection: SelectionPolicy, log: Log): void {
 }
 
 function hasCapKill(): boolean {
-  const effective = /^CapEff:\t(\w+)$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1] ?? '0';
-  return ((BigInt(`0x${effective}`) >> CAP_KILL) & 1n) === 1n;
+  const effective = parsePidStatusCapEff(readFileSync('/proc/self/status', 'latin1')) ?? 0n;
+  return ((effective >> CAP_KILL) & 1n) === 1n;
 }
 
 /** Pids of a tree that numbers processes differently are other processes here: nobody must be killed by them. */

@@ -36,6 +36,10 @@ export function parsePidStatusSwap(bytes: Uint8Array, length: number): number {
   return findEntry(bytes, length, VM_SWAP) ? nonNegative(cursor.integer()) : -1;
 }
 
+/** Bits of linux/capability.h. */
+export const CAP_KILL = 5n;
+export const CAP_IPC_LOCK = 14n;
+
 /** The effective capabilities in the text of a status file, one bit each (linux/capability.h); null if there are none. */
 export function parsePidStatusCapEff(text: string): bigint | null {
   const digits = /^CapEff:\s*([0-9a-f]{1,16})$/m.exec(text)?.[1];

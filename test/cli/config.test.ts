@@ -7,20 +7,14 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { configDirectory, configFile } from '../support/config-files.js';
-import { procTree } from '../support/proc-tree.js';
+import { MEMINFO, procTree } from '../support/proc-tree.js';
 import { bareTree, type Ended, expectRan, invoke, linesOf, type Persona, removeTrees } from './invocation.js';
 
 afterAll(removeTrees);
 
 const DIST = path.join(import.meta.dirname, '../../dist');
 
-/* 15625 MiB in all, 14648 MiB of user memory, 1953 MiB of swap. */
-const MEMINFO = `MemTotal:       16000000 kB
-MemAvailable:   12000000 kB
-SwapTotal:       2000000 kB
-SwapFree:        1500000 kB
-AnonPages:       3000000 kB
-`;
+/* The tree's machine has 15625 MiB in all, 14648 MiB of user memory, 1953 MiB of swap. */
 const TREE = bareTree(MEMINFO);
 const NO_SWAP = bareTree(MEMINFO.replace(/^(Swap\w+: ).*$/gm, '$1 0 kB'));
 

@@ -7,6 +7,7 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync,
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import type { RankedProcess } from '../../src/shared/ranked-process.js';
 import { type FakeProcess, MEMINFO, procTree } from '../support/proc-tree.js';
 import { bin } from '../support/programs.js';
 import { type Ended, expectRan, invoke, linesOf, type Persona } from './invocation.js';
@@ -17,18 +18,7 @@ const PAGES_PER_MIB = 256;
 
 const EAT = ['hog', '--eat', '400', ''].join('\0');
 
-interface Ranked {
-  pid: number;
-  uid: number | null;
-  name: string;
-  cmdline: string;
-  oomScore: number | null;
-  oomScoreAdj: number | null;
-  rssKib: number | null;
-  score: number | null;
-  eligible: boolean;
-  reason: string | null;
-}
+type Ranked = RankedProcess;
 
 const KEYS = [
   'pid',
@@ -799,14 +789,10 @@ describe('hooks in a dry run', () => {
 
 describe('the ranking of the own persona', () => {
   const MIB = 1024;
-  interface Own extends Ranked {
-    anonKib: number | null;
-    swapKib: number | null;
-  }
-  async function own(processes: readonly FakeProcess[], ...args: string[]): Promise<Own[]> {
+  async function own(processes: readonly FakeProcess[], ...args: string[]): Promise<Ranked[]> {
     const ended = await invoke('oom-backstop', ['rank', '--json', '--procfs', procTree(processes), ...args]);
     expect(ended).toMatchObject({ code: 0, stderr: '' });
-    return JSON.parse(ended.stdout) as Own[];
+    return JSON.parse(ended.stdout) as Ranked[];
   }
   const pages = (mib: number): number => (mib * MIB) / 4;
   const BIG: FakeProcess = {
@@ -821,7 +807,7 @@ describe('the ranking of the own persona', () => {
   const TINY: FakeProcess = { pid: 12, comm: 'tiny', oomScore: 999, oomScoreAdj: 333, rssPages: pages(3) };
   const SSHD: FakeProcess = { pid: 13, comm: 'sshd', oomScore: 1000, oomScoreAdj: 334, rssPages: pages(9), uid: 0 };
   const ALL = [BIG, TAB, TINY, SSHD];
-  const brief = (ranking: readonly Own[]): string[] =>
+  const brief = (ranking: readonly Ranked[]): string[] =>
     ranking.map(({ pid, score, reason }) => `${pid} ${Math.round(score ?? -1)}${reason === null ? '' : ` ${reason}`}`);
 
   it('by oom_score, with the floor and the way in', async () => {
@@ -863,7 +849,7 @@ describe('the ranking of the own persona', () => {
 
   it.each([
     [['--rank-by', 'size'], '--rank-by size: no such ranking (valid: oom_score, memory, rss)'],
-    [['--floor', '4'], '--floor 4: not a size (valid: 0, or a number with KiB, MiB or GiB)'],
+    [['--floor', '4'], '--floor 4: not a size (valid: 0, or a number with KiB, MiB, GiB or TiB)'],
     [
       ['--only-user', 'nobody-here'],
       '--only-user nobody-here: not in /etc/passwd (valid: a name from there, or a uid)',
