@@ -11,3 +11,10 @@ export function eventLoopFd(): number {
   const backendFd = declareOptional('int uv_backend_fd(uintptr_t loop)');
   return defaultLoop === null || backendFd === null ? -1 : backendFd(defaultLoop());
 }
+
+/** Gives Node's event loop a turn. Not by node:timers/promises, which the guard would keep. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}

@@ -33,7 +33,12 @@ export function declareOptional(prototype: string): NativeFunction | null {
 {
   // glibc gives each thread an arena of its own, which keeps what V8's compiler threads have freed: 2 MiB (measured).
   const M_ARENA_MAX = -8;
-  declareOptional('int mallopt(int parameter, int value)')?.(M_ARENA_MAX, 1);
+  // And it raises this limit when something large is freed: then what is large comes from the heap and leaves holes in it.
+  const M_MMAP_THRESHOLD = -3;
+  const LARGE_BYTES = 128 * 1024;
+  const mallopt = declareOptional('int mallopt(int parameter, int value)');
+  mallopt?.(M_ARENA_MAX, 1);
+  mallopt?.(M_MMAP_THRESHOLD, LARGE_BYTES);
 }
 
 /** A C function seen from JavaScript: numbers and Buffers in, a number out. */

@@ -12,7 +12,7 @@
 import { fstatSync } from 'node:fs';
 import { EAGAIN, EINTR, ENAMETOOLONG } from './errno.js';
 import { close, O_NOCTTY, O_NONBLOCK, O_WRONLY, open, write } from './files.js';
-import { cString, declare, fixedBuffer } from './libc.js';
+import { cString, declare, declareRaw, fixedBuffer } from './libc.js';
 import { POLLOUT, PollSet } from './poll.js';
 
 /** The most that one `write` takes: POSIX writes up to PIPE_BUF to a pipe whole or not at all. */
@@ -29,6 +29,13 @@ const SOCKADDR_UN_PATH_BYTES_MAX = 107;
 const sendNative = declare('int64_t send(int fd, void *buf, size_t count, int flags)');
 const socketNative = declare('int socket(int domain, int type, int protocol)');
 const connectNative = declare('int connect(int fd, void *address, unsigned int length)');
+
+const isattyNative = declareRaw('int isatty(int fd)');
+
+/** Whether `fd` is a terminal. Not node:tty's, which brings Node's streams and sockets with it. */
+export function isTerminal(fd: number): boolean {
+  return isattyNative(fd) === 1;
+}
 
 type How = 'nonblocking' | 'send' | 'plain' | 'poll-first';
 

@@ -17,6 +17,7 @@ import { ALWAYS_TERM, NEVER } from '../../src/guard/rehearse.js';
 import { prepareGuard, prepareProcess, sealGuard } from '../../src/guard/start.js';
 import { Log } from '../../src/report/log.js';
 import { saySending } from '../../src/report/messages.js';
+import { copyLimits } from '../../src/shared/limits.js';
 import { emptyVictim } from '../../src/shared/victim.js';
 
 const [work = '', times = '0'] = process.argv.slice(2);
@@ -56,6 +57,8 @@ const WARM_SHARE = 1 / 20;
 /** Who is going to be killed, one at each run. Only in a PID namespace of its own (bench/gate.mjs). */
 const children = kills ? startChildren(COMPILED_AFTER + Math.ceil(Number(times) * (1 + WARM_SHARE)) + 1) : [];
 let killed = 0;
+const never = copyLimits(NEVER);
+const term = copyLimits(ALWAYS_TERM);
 
 function startChildren(count: number): Int32Array {
   if (process.pid > PIDS_OF_A_NAMESPACE_MAX) throw new Error('not in a PID namespace of its own');
@@ -66,11 +69,11 @@ const killOne = (): void => {
   const pid = children[killed++] as number;
   if (!(pid > 0)) throw new Error('nobody is left to kill');
   const before = guard.ended;
-  options.selection.onlyPid = pid;
-  options.limits = ALWAYS_TERM;
+  prepared.selection.onlyPid = pid;
+  prepared.policy.limits = term;
   while (guard.ended === before) guard.tick();
-  options.limits = NEVER;
-  options.selection.onlyPid = process.pid;
+  prepared.policy.limits = never;
+  prepared.selection.onlyPid = process.pid;
 };
 
 /** What escapes here can't be optimised away. */

@@ -44,7 +44,7 @@ import {
 } from '../report/messages.js';
 import type { MemorySampler } from '../sample/memory-sampler.js';
 import type { PressureTrigger } from '../sample/pressure-trigger.js';
-import { LEVEL_KILL, LEVEL_NONE, type Level, type Limits } from '../shared/limits.js';
+import { copyLimits, LEVEL_KILL, LEVEL_NONE, type Level, type Limits } from '../shared/limits.js';
 import type { Persona } from '../shared/options.js';
 import { emptyVictim } from '../shared/victim.js';
 import { ProcessList } from './process-list.js';
@@ -86,6 +86,11 @@ export interface GuardPolicy {
   killGroup: boolean;
   /** 0: no reports. */
   reportIntervalMs: number;
+}
+
+/** A copy of what the guard takes, made here for the reason that `copyLimits` gives. */
+export function copyPolicy({ persona, limits, dryrun, killGroup, reportIntervalMs }: GuardPolicy): GuardPolicy {
+  return { persona, limits: copyLimits(limits), dryrun, killGroup, reportIntervalMs };
 }
 
 /** The parts that the guard is put together from (see start.ts). */

@@ -15,9 +15,8 @@
  * All of it is bounded in time, and none of it is needed: on a machine without sleep the guard starts all the same.
  */
 import { existsSync } from 'node:fs';
-import { setImmediate as turn } from 'node:timers/promises';
-import { getHeapSpaceStatistics } from 'node:v8';
 import { Moment, monotonicMs, threadCpuMs } from '../../native-shims/clock.js';
+import { turn } from '../../native-shims/event-loop.js';
 import { close, O_RDONLY, open } from '../../native-shims/files.js';
 import { cString } from '../../native-shims/libc.js';
 import { kill, SIGKILL } from '../../native-shims/pidfd.js';
@@ -30,11 +29,11 @@ import { emptyMeminfo, type Meminfo } from '../kernel/meminfo.js';
 import { Log } from '../report/log.js';
 import type { MemorySampler } from '../sample/memory-sampler.js';
 import type { PidFiles } from '../sample/pid-files.js';
-import { ProcessScan } from '../sample/process-scan.js';
+import { type NamePatterns, ProcessScan } from '../sample/process-scan.js';
 import { CandidateTable } from '../shared/candidates.js';
 import type { Limits } from '../shared/limits.js';
-import { EARLYOOM_SELECTION } from '../shared/selection.js';
-import { Guard, type GuardParts } from './guard.js';
+import { copySelection, type SelectionPolicy } from '../shared/selection.js';
+import { copyPolicy, Guard, type GuardParts } from './guard.js';
 import { ProcessList } from './process-list.js';
 import { Selector } from './selector.js';
 import type { Shortlist } from './shortlist.js';
@@ -64,6 +63,8 @@ export const CHECK_MS_MAX = 200;
 const REST_FACTOR = 2;
 const REST_MS_MAX = 200;
 const BETWEEN_LOOKS_MS = 10;
+/** While another process is waited for. */
+const LATER_MS = 5;
 /** A step that can be divided takes no more without a rest. */
 const STEP_MS_MAX = 20;
 
@@ -136,6 +137,12 @@ export class Watch {
     }
   }
 
+  /** A look after a moment, for who waits for another process: each makes some garbage. */
+  async lookLater(): Promise<void> {
+    this.pause.wait(LATER_MS);
+    await this.look();
+  }
+
   /** A look, if the step that is under way has taken long already. */
   async rest(): Promise<void> {
     this.now.update();
@@ -178,6 +185,8 @@ export interface RehearsalParts {
   files: PidFiles;
   sampler: MemorySampler;
   selfPid: number | null;
+  patterns: NamePatterns;
+  selection: SelectionPolicy;
 }
 
 /** Sweeps, selects by what was found and forgets it again, so often, as far as the time goes. */
@@ -203,12 +212,28 @@ export async function rehearseShortlist(
   }
 }
 
-/** Ends one child with SIGTERM and one with SIGKILL. */
-export async function rehearseKills(parts: RehearsalParts, watch: Watch): Promise<void> {
-  const program = usable('sleep');
-  if (program === null) return;
-  await killChild(parts, program, ALWAYS_TERM, watch);
-  await killChild(parts, program, ALWAYS_KILL, watch);
+/**
+ * Kills of children: one with SIGTERM and one with SIGKILL each time. The stages are the same each time, because V8 throws
+ * compiled code away together with the objects that it has seen.
+ */
+export class KillRehearsal {
+  private readonly program = usable('sleep');
+  private readonly term: Stage;
+  private readonly kill: Stage;
+
+  constructor(
+    parts: RehearsalParts,
+    private readonly watch: Watch,
+  ) {
+    this.term = new Stage(parts, ALWAYS_TERM);
+    this.kill = new Stage(parts, ALWAYS_KILL);
+  }
+
+  async run(): Promise<void> {
+    if (this.program === null) return;
+    await killChild(this.term, this.program, this.watch);
+    await killChild(this.kill, this.program, this.watch);
+  }
 }
 
 /**
@@ -221,25 +246,19 @@ export async function rehearseTicks(watch: Watch, msMax: number): Promise<boolea
   const pause = new PollSet(1);
   while (clean < CLEAN_BATCHES && monotonicMs() < untilMs) {
     pause.wait(BETWEEN_BATCHES_MS);
-    const askedFirst = youngBytes();
-    const before = youngBytes();
+    const askedFirst = process.memoryUsage().heapUsed;
+    const before = process.memoryUsage().heapUsed;
     if (!watch.lookAgain(TICKS_PER_BATCH)) {
       await turn();
       continue;
     }
     // Asking makes garbage too, always the same.
-    const garbage = youngBytes() - before - (before - askedFirst);
+    const garbage = process.memoryUsage().heapUsed - before - (before - askedFirst);
     // Less than nothing: it was collected in between.
     clean = garbage >= 0 && garbage < GARBAGE_BYTES_MAX ? clean + 1 : 0;
   }
   await watch.stay();
   return clean === CLEAN_BATCHES;
-}
-
-/** Bytes in use in V8's young generation. */
-function youngBytes(): number {
-  const young = getHeapSpaceStatistics().find((space) => space.space_name === 'new_space');
-  return young?.space_used_size ?? 0;
 }
 
 /** Shows a cadence memory that falls to nothing, fast and slowly, and comes back. */
@@ -273,24 +292,25 @@ export function measureTick(sampler: MemorySampler): number {
 class Stage {
   readonly guard: Guard;
   readonly parts: GuardParts;
-  private readonly alwaysReady = open(cString('/dev/null'), O_RDONLY);
+  private readonly selection: SelectionPolicy;
+  private alwaysReady = -1;
 
-  constructor({ files, sampler, selfPid }: RehearsalParts, limits: Limits, onlyPid: number) {
+  constructor({ files, sampler, selfPid, patterns, selection }: RehearsalParts, limits: Limits) {
     const log = new Log('rehearsal');
     log.quiet = true;
     const pollSet = new PollSet(HOOKS_POLL_SLOT + HOOK_POLL_SLOTS);
-    pollSet.watch(READY_POLL_SLOT, this.alwaysReady, POLLIN);
     const hook = usable('true');
     const hooks = new Hooks({ beforeKill: hook, afterKill: hook, dbusSummary: null }, log, pollSet, HOOKS_POLL_SLOT);
-    const nothing = { prefer: null, avoid: null, ignore: null, wayIn: null, needUid: false };
-    const scan = new ProcessScan(files, { ...nothing, selfPid }, hooks);
+    // Nobody is kept from being killed by his owner, and nothing in the names makes a difference.
+    const scan = new ProcessScan(files, { ...patterns, ignore: null, needUid: false, selfPid }, hooks);
+    this.selection = copySelection({ ...selection, ignoreRootUser: false, onlyUid: -1 });
     const setAside = new ProcessList();
-    const selection = { ...EARLYOOM_SELECTION, onlyPid };
+    const table = new CandidateTable(STAGE_ROWS);
     this.parts = {
       log,
       sampler,
       cadence: new Cadence(0),
-      selector: new Selector(files, scan, selection, setAside, null, sampler.memory, new CandidateTable(STAGE_ROWS)),
+      selector: new Selector(files, scan, this.selection, setAside, null, sampler.memory, table),
       shortlist: null,
       target: new Target(scan, pollSet, TARGET_POLL_SLOT),
       hooks,
@@ -301,42 +321,55 @@ class Stage {
       kernelOom: null,
       setAside,
     };
-    this.guard = new Guard(
-      { persona: 'oom-backstop', limits, dryrun: false, killGroup: false, reportIntervalMs: 1 },
-      this.parts,
-    );
+    const policy = copyPolicy({
+      persona: 'oom-backstop',
+      limits,
+      dryrun: false,
+      killGroup: false,
+      reportIntervalMs: 1,
+    });
+    this.guard = new Guard(policy, this.parts);
+  }
+
+  /** Opens it for the kill of `pid`. */
+  open(pid: number): void {
+    this.selection.onlyPid = pid;
+    this.alwaysReady = open(cString('/dev/null'), O_RDONLY);
+    this.parts.pollSet.watch(READY_POLL_SLOT, this.alwaysReady, POLLIN);
   }
 
   close(): void {
+    this.parts.pollSet.clear(READY_POLL_SLOT);
     if (this.alwaysReady >= 0) close(this.alwaysReady);
   }
 }
 
-/** Starts a child and lets a guard end it. */
-async function killChild(parts: RehearsalParts, program: string, limits: Limits, watch: Watch): Promise<void> {
+/** Starts a child and lets the stage's guard end it. */
+async function killChild(stage: Stage, program: string, watch: Watch): Promise<void> {
   const slot = new SpawnSlot(program, [cString('sleep'), cString('10')], []);
   slot.start(() => undefined);
   const startsByMs = monotonicMs() + CHILD_START_MS_MAX;
-  while (slot.startedPid() === 0 && monotonicMs() < startsByMs) await watch.look();
+  while (slot.startedPid() === 0 && monotonicMs() < startsByMs) await watch.lookLater();
   const pid = slot.startedPid();
   if (pid === 0) return;
-  const stage = new Stage(parts, limits, pid);
+  stage.open(pid);
   const { guard } = stage;
   const { hooks, pollSet } = stage.parts;
+  const endedBefore = guard.ended;
   const untilMs = monotonicMs() + KILL_MS_MAX;
-  for (; guard.ended === 0 && monotonicMs() < untilMs; await watch.look()) guard.tick();
+  for (; guard.ended === endedBefore && monotonicMs() < untilMs; await watch.lookLater()) guard.tick();
   // Nobody is left to kill, which is a path of its own.
   for (let tick = 0; tick < TICKS_AFTER_KILL; tick++) guard.tick();
   const now = new Moment();
   for (now.update(); hooks.busy && now.ms < untilMs; now.update()) {
     pollSet.wait(0);
     hooks.service(now);
-    await watch.look();
+    await watch.lookLater();
   }
   stage.close();
   if (reap(pid) === STILL_RUNNING) {
     kill(pid, SIGKILL);
-    while (reap(pid) === STILL_RUNNING && monotonicMs() < untilMs + KILL_MS_MAX) await watch.look();
+    while (reap(pid) === STILL_RUNNING && monotonicMs() < untilMs + KILL_MS_MAX) await watch.lookLater();
   }
 }
 

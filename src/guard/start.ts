@@ -5,10 +5,10 @@
 
 import { accessSync, constants, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { getPriority, release, setPriority } from 'node:os';
-import { setImmediate as turn } from 'node:timers/promises';
 import { monotonicMs } from '../../native-shims/clock.js';
+import { compileAtNextCall } from '../../native-shims/engine.js';
 import { strerror } from '../../native-shims/errno.js';
-import { eventLoopFd } from '../../native-shims/event-loop.js';
+import { eventLoopFd, turn } from '../../native-shims/event-loop.js';
 import { kill } from '../../native-shims/pidfd.js';
 import { POLLIN, PollSet } from '../../native-shims/poll.js';
 import { clearAmbientCapabilities, setNiceness, setProcessName } from '../../native-shims/priority.js';
@@ -17,28 +17,28 @@ import { KernelOomKiller } from '../act/kernel-oom.js';
 import { Target } from '../act/target.js';
 import { Cadence } from '../decide/cadence.js';
 import { CAP_KILL, parsePidStatusCapEff } from '../kernel/pid-status.js';
-import type { Log } from '../report/log.js';
+import { Log } from '../report/log.js';
 import { sayLimits, saySending } from '../report/messages.js';
 import { AllocationClock } from '../sample/allocation-clock.js';
 import type { MemorySampler } from '../sample/memory-sampler.js';
-import type { PidFiles } from '../sample/pid-files.js';
+import { PidFiles } from '../sample/pid-files.js';
 import { PidWalk } from '../sample/pid-walk.js';
 import { PressureTrigger } from '../sample/pressure-trigger.js';
 import { ProcessScan } from '../sample/process-scan.js';
 import { EXIT_OTHER, FatalError } from '../shared/exit.js';
 import type { GuardOptions, PatternTexts, Persona } from '../shared/options.js';
-import type { SelectionPolicy } from '../shared/selection.js';
+import { copySelection, type SelectionPolicy } from '../shared/selection.js';
 import { emptyVictim } from '../shared/victim.js';
-import { Guard } from './guard.js';
+import { copyPolicy, Guard, type GuardPolicy } from './guard.js';
 import { type LockResult, lockProblem } from './lock.js';
 import { compilePatterns, selfPidIn } from './machine.js';
 import { ProcessList } from './process-list.js';
 import {
   CHECK_MS_MAX,
   COMPILE_MS_MAX,
+  KillRehearsal,
   measureTick,
   rehearseCadence,
-  rehearseKills,
   rehearseSelection,
   rehearseShortlist,
   rehearseTicks,
@@ -59,6 +59,9 @@ const SWEEPS_UNTIL_COMPILED = 25;
 const SWEEPS_ONCE = 5;
 
 const COMPILE_PASSES = 2;
+
+/** What a kill runs through once: never so often that V8 would compile it by itself. */
+const KILL_PATH = [Guard, Selector, Target, Hooks, ProcessScan, PidFiles, Log];
 
 /** The kernel may deliver the guard's signal to itself through another thread: this long it waits for the end. */
 const SIGNAL_ARRIVES_MS = 200;
@@ -112,6 +115,8 @@ export function startGuard(options: GuardOptions, files: PidFiles, sampler: Memo
 /** A guard with all that it takes, and how to rehearse it. */
 export interface PreparedGuard {
   guard: Guard;
+  policy: GuardPolicy;
+  selection: SelectionPolicy;
   watch: Watch;
   selector: Selector;
   shortlist: Shortlist | null;
@@ -148,12 +153,14 @@ export function prepareGuard(options: GuardOptions, files: PidFiles, sampler: Me
   const needUid = options.selection.ignoreRootUser || options.selection.onlyUid !== -1;
   const scan = new ProcessScan(files, { ...patterns, needUid, selfPid }, hooks);
   const setAside = new ProcessList();
-  const shortlist = openShortlist(options, files, scan, sampler, log);
-  const selector = new Selector(files, scan, options.selection, setAside, shortlist, sampler.memory);
+  const selection = copySelection(options.selection);
+  const shortlist = openShortlist(options, selection, files, scan, sampler, log);
+  const selector = new Selector(files, scan, selection, setAside, shortlist, sampler.memory);
   warnOfHiddenProcesses(log, options.procfs);
   trySelection(log, selector);
 
-  const guard = new Guard(options, {
+  const policy = copyPolicy(options);
+  const guard = new Guard(policy, {
     log,
     sampler,
     cadence: new Cadence(measureTick(sampler)),
@@ -172,14 +179,16 @@ export function prepareGuard(options: GuardOptions, files: PidFiles, sampler: Me
   // Node would answer it by opening a debugger's port: the guard listens to nobody.
   process.on('SIGUSR1', () => undefined);
   const watch = new Watch(guard, pollSet, REHEARSAL_POLL_SLOT, startedMs, getPriority() < 0);
+  const kills =
+    selfPid === process.pid ? new KillRehearsal({ files, sampler, selfPid, patterns, selection }, watch) : null;
   return {
     guard,
+    policy,
+    selection,
     watch,
     selector,
     shortlist,
-    rehearseKills: async () => {
-      if (selfPid === process.pid) await rehearseKills({ files, sampler, selfPid }, watch);
-    },
+    rehearseKills: async () => kills?.run(),
     rehearseCadence: () => rehearseCadence(sampler.memory, watch),
   };
 }
@@ -192,6 +201,7 @@ export async function sealGuard(prepared: PreparedGuard, log: Log): Promise<void
     await prepared.rehearseCadence();
     // What was compiled while the first kill was under way has not seen all of it, and is thrown away by the second.
     for (let pass = 0; pass < passes; pass++) {
+      if (pass > 0) compileAtNextCall(KILL_PATH);
       await prepared.rehearseKills();
       // It lets go of the children.
       await turn();
@@ -217,20 +227,21 @@ export async function sealGuard(prepared: PreparedGuard, log: Log): Promise<void
 /** What knows the victim in advance; null where it is of no use, or the kernel does not say what it takes. */
 function openShortlist(
   options: GuardOptions,
+  selection: SelectionPolicy,
   files: PidFiles,
   scan: ProcessScan,
   sampler: MemorySampler,
   log: Log,
 ): Shortlist | null {
   // The debug log shows everybody, and a group's members are to be found among everybody.
-  if (options.selection.rankBy === 'rss' || options.killGroup || log.debugEnabled) return null;
+  if (selection.rankBy === 'rss' || options.killGroup || log.debugEnabled) return null;
   // The kernel's counters tell of this machine and this PID namespace, whatever tree is read.
   if (selfPidIn(options.procfs) !== process.pid) return null;
   const clock = AllocationClock.open(options.procfs);
   const directory = files.reopen();
   if (typeof clock === 'number' || typeof directory === 'number') return null;
   const walk = new PidWalk(directory.directoryFd);
-  return new Shortlist(scan, walk, clock, options.selection, sampler.memory, scoreFactorOf(release()));
+  return new Shortlist(scan, walk, clock, selection, sampler.memory, scoreFactorOf(release()));
 }
 
 /** Something in the rehearsal or the engine's functions that it needs. */

@@ -4,9 +4,8 @@
  * A line that its reader does not take is dropped and counted; the first line that gets through again
  * is preceded by one that says how many are missing. Colours only on a terminal and without NO_COLOR.
  */
-import { isatty } from 'node:tty';
 import { EAGAIN, ENOTCONN } from '../../native-shims/errno.js';
-import { NonBlockingWriter } from '../../native-shims/write.js';
+import { isTerminal, NonBlockingWriter } from '../../native-shims/write.js';
 import { Line } from './line.js';
 
 /**
@@ -41,7 +40,7 @@ class Stream {
 
   constructor(fd: number) {
     this.writer = NonBlockingWriter.forInheritedFd(fd);
-    this.coloured = process.env['NO_COLOR'] === undefined && isatty(fd);
+    this.coloured = process.env['NO_COLOR'] === undefined && isTerminal(fd);
   }
 
   /** Writes a line that ends in a newline, or drops it. */

@@ -61,20 +61,21 @@ export class CandidateTable {
 
   /** @param rows  room for so many at first */
   constructor(rows = ROWS_AT_START) {
-    this.pid = new Int32Array(rows);
-    this.ppid = new Int32Array(rows);
-    this.pgrp = new Int32Array(rows);
-    this.uid = new Float64Array(rows);
-    this.state = new Int32Array(rows);
-    this.numThreads = new Int32Array(rows);
-    this.oomScore = new Int32Array(rows);
-    this.oomScoreAdj = new Int32Array(rows);
-    this.rssKib = new Float64Array(rows);
-    this.anonKib = new Float64Array(rows);
-    this.swapKib = new Float64Array(rows);
-    this.startTimeTicks = new Float64Array(rows);
-    this.marks = new Int32Array(rows);
-    this.names = Buffer.alloc(rows * NAME_BYTES);
+    const columns = new Columns(rows);
+    this.uid = columns.float64();
+    this.rssKib = columns.float64();
+    this.anonKib = columns.float64();
+    this.swapKib = columns.float64();
+    this.startTimeTicks = columns.float64();
+    this.pid = columns.int32();
+    this.ppid = columns.int32();
+    this.pgrp = columns.int32();
+    this.state = columns.int32();
+    this.numThreads = columns.int32();
+    this.oomScore = columns.int32();
+    this.oomScoreAdj = columns.int32();
+    this.marks = columns.int32();
+    this.names = columns.names();
   }
 
   clear(): void {
@@ -119,26 +120,55 @@ export class CandidateTable {
   }
 
   private grow(): void {
-    const rows = this.pid.length * 2;
-    const wider = <T extends Int32Array | Float64Array>(old: T, out: T): T => {
-      out.set(old);
-      return out;
-    };
-    this.pid = wider(this.pid, new Int32Array(rows));
-    this.ppid = wider(this.ppid, new Int32Array(rows));
-    this.pgrp = wider(this.pgrp, new Int32Array(rows));
-    this.uid = wider(this.uid, new Float64Array(rows));
-    this.state = wider(this.state, new Int32Array(rows));
-    this.numThreads = wider(this.numThreads, new Int32Array(rows));
-    this.oomScore = wider(this.oomScore, new Int32Array(rows));
-    this.oomScoreAdj = wider(this.oomScoreAdj, new Int32Array(rows));
-    this.rssKib = wider(this.rssKib, new Float64Array(rows));
-    this.anonKib = wider(this.anonKib, new Float64Array(rows));
-    this.swapKib = wider(this.swapKib, new Float64Array(rows));
-    this.startTimeTicks = wider(this.startTimeTicks, new Float64Array(rows));
-    this.marks = wider(this.marks, new Int32Array(rows));
-    const names = Buffer.alloc(rows * NAME_BYTES);
-    names.set(this.names);
-    this.names = names;
+    const wider = new CandidateTable(this.pid.length * 2);
+    wider.uid.set(this.uid);
+    wider.rssKib.set(this.rssKib);
+    wider.anonKib.set(this.anonKib);
+    wider.swapKib.set(this.swapKib);
+    wider.startTimeTicks.set(this.startTimeTicks);
+    wider.pid.set(this.pid);
+    wider.ppid.set(this.ppid);
+    wider.pgrp.set(this.pgrp);
+    wider.state.set(this.state);
+    wider.numThreads.set(this.numThreads);
+    wider.oomScore.set(this.oomScore);
+    wider.oomScoreAdj.set(this.oomScoreAdj);
+    wider.marks.set(this.marks);
+    wider.names.set(this.names);
+    Object.assign(this, wider, { count: this.count });
+  }
+}
+
+/* Five columns of 8 bytes, eight of 4, and the name. */
+const ROW_BYTES = 5 * 8 + 8 * 4 + NAME_BYTES;
+
+/**
+ * All columns in one piece of memory, so large that it is mapped for itself: of a table that is made for 8,192 rows only
+ * those that are used take memory. Smaller pieces come from the heap, where they would be cleared, and so touched.
+ */
+class Columns {
+  private readonly memory: ArrayBuffer;
+  private offset = 0;
+
+  constructor(private readonly rows: number) {
+    this.memory = new ArrayBuffer(rows * ROW_BYTES);
+  }
+
+  float64(): Float64Array {
+    return new Float64Array(this.memory, this.take(8), this.rows);
+  }
+
+  int32(): Int32Array {
+    return new Int32Array(this.memory, this.take(4), this.rows);
+  }
+
+  names(): Buffer {
+    return Buffer.from(this.memory, this.take(NAME_BYTES), this.rows * NAME_BYTES);
+  }
+
+  private take(bytesPerRow: number): number {
+    const offset = this.offset;
+    this.offset += this.rows * bytesPerRow;
+    return offset;
   }
 }

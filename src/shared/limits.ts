@@ -8,6 +8,11 @@ export interface Limits {
   swapKillPercent: number;
 }
 
+/** A copy. What V8 compiles is for objects made in one place: those of the rehearsal and the guard's are made here. */
+export function copyLimits({ memTermPercent, memKillPercent, swapTermPercent, swapKillPercent }: Limits): Limits {
+  return { memTermPercent, memKillPercent, swapTermPercent, swapKillPercent };
+}
+
 export const LEVEL_NONE = 0;
 /** At or below the SIGTERM limits. */
 export const LEVEL_TERM = 1;

@@ -36,6 +36,20 @@ export const EARLYOOM_SELECTION: Readonly<SelectionPolicy> = {
   machineKib: 0,
 };
 
+/** A copy, made here for the reason that `copyLimits` gives. */
+export function copySelection(from: SelectionPolicy): SelectionPolicy {
+  return {
+    rankBy: from.rankBy,
+    ignoreRootUser: from.ignoreRootUser,
+    onlyUid: from.onlyUid,
+    onlyPid: from.onlyPid,
+    floorKib: from.floorKib,
+    swapCounts: from.swapCounts,
+    youngestFirst: from.youngestFirst,
+    machineKib: from.machineKib,
+  };
+}
+
 /** Why a process can't be chosen, as `rank` prints it. */
 export type Reason =
   | 'not the one'

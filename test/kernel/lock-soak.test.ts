@@ -19,7 +19,7 @@ const FLAGS = ['--expose-gc', '--always-sparkplug', '--stress-flush-code'];
 const soak = (lock: string, collections: number): string => `
   import { readFileSync } from 'node:fs';
   import { declare, fixedBuffer } from './native-shims/libc.js';
-  import { lockMemory, widen } from './src/guard/lock.js';
+  import { lockMemory, planLock, widen } from './src/guard/lock.js';
 
   const mlockall = declare('int mlockall(int flags)');
   const lock = (): number => ${lock};
@@ -41,7 +41,8 @@ const soak = (lock: string, collections: number): string => `
 const run = (lock: string, collections: number) =>
   runBundled(bundled(`declare const gc: () => void;${soak(lock, collections)}`), FLAGS, [], { timeoutMs: TIMEOUT_MS });
 
-const RECIPE = '{ const result = lockMemory([fixedBuffer(65536)], true); widen(result); return result.errno; }';
+const RECIPE =
+  '{ const result = lockMemory([fixedBuffer(65536)], planLock(true)); widen(result); return result.errno; }';
 /** MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT */
 const TRAP = '{ return mlockall(7); }';
 

@@ -13,7 +13,7 @@ const [EPERM, ENOENT, ENOMEM, ENOSYS] = [1, 2, 12, 38];
 const PROGRAM = `
   import { readFileSync } from 'node:fs';
   import { fixedBuffer } from './native-shims/libc.js';
-  import { lockMemory, lockProblem, widen } from './src/guard/lock.js';
+  import { lockMemory, planLock, lockProblem, widen } from './src/guard/lock.js';
   import { parseMappings } from './src/kernel/maps.js';
 
   function work(): string {
@@ -41,7 +41,7 @@ const PROGRAM = `
   const buffers = [fixedBuffer(100), fixedBuffer(300_000)];
   buffers[1].fill(7);
   const [before, worked] = [now(), work()];
-  const result = lockMemory(buffers, narrow);
+  const result = lockMemory(buffers, planLock(narrow));
   const narrowedTo = narrow ? mappings() : 0;
   const dropped = now(!narrow);
   const same = work() === worked && buffers[1].every((byte) => byte === 7);

@@ -1,0 +1,53 @@
+/*
+ * V8, by its public C++ interface, which Node exports for its addons.
+ *
+ * Not by node:v8: that module brings all of Node's streams with it, half a MiB that stays.
+ */
+import { cString, declareOptional } from './libc.js';
+
+const setFlagsNative = declareOptional('void _ZN2v82V818SetFlagsFromStringEPKcm(void *flags, size_t length)');
+
+/** Sets one of V8's flags (`node --v8-options`); an unknown one is ignored. Returns whether this Node exports what it takes. */
+export function setEngineFlag(flag: string): boolean {
+  setFlagsNative?.(cString(flag), flag.length);
+  return setFlagsNative !== null;
+}
+
+/**
+ * Has V8 compile these classes' methods at their next call, with what it has seen so far of what they are called with; by itself it
+ * would after some hundred calls, which a kill never has.
+ */
+export function compileAtNextCall(classes: readonly { prototype: object }[]): void {
+  setEngineFlag('--allow-natives-syntax');
+  const mark = new Function('method', '%OptimizeFunctionOnNextCall(method)') as (method: unknown) => void;
+  setEngineFlag('--no-allow-natives-syntax');
+  for (const { prototype } of classes) {
+    for (const { value, get } of Object.values(Object.getOwnPropertyDescriptors(prototype)) as PropertyDescriptor[]) {
+      const method = get ?? value;
+      if (typeof method === 'function' && method !== (prototype as { constructor: unknown }).constructor) mark(method);
+    }
+  }
+}
+
+/**
+ * Collects everything: what an embedder has V8 do when memory is short. It collects until nothing more goes, moves what
+ * is left together and gives the rest back to the kernel, half of the young generation included, which the usual gc() leaves
+ * alone (and that has to be fetched from another context, node:vm, which takes half a MiB and stays). 10 to 30 ms
+ * (measured). Returns whether this Node exports what it takes.
+ *
+ * It must not be called through koffi, which runs C functions on a stack of its own: V8 looks for objects on the stack,
+ * and crashes. So it is handed to V8 as a microtask in C, for which a method's address and its object do.
+ */
+export async function collectEverything(): Promise<boolean> {
+  const name = cString('_ZN2v87Isolate21LowMemoryNotificationEv');
+  const method = declareOptional('uintptr_t dlsym(uintptr_t library, void *name)')?.(0, name);
+  const isolate = declareOptional('uintptr_t _ZN2v87Isolate10GetCurrentEv()')?.();
+  const enqueue = declareOptional(
+    'void _ZN2v87Isolate16EnqueueMicrotaskEPFvPvES1_(uintptr_t isolate, uintptr_t method, uintptr_t object)',
+  );
+  if (!method || !isolate || enqueue === null) return false;
+  enqueue(isolate, method, isolate);
+  // Microtasks run in their order, and what follows here is one.
+  await null;
+  return true;
+}
