@@ -10,6 +10,7 @@ export const FINDINGS = {
   'mem-limit': ['ok', 'warning'],
   'swap-limit': ['ok', 'note', 'warning'],
   pattern: ['ok', 'note', 'warning'],
+  match: ['ok', 'note', 'warning', 'error'],
   hook: ['ok', 'warning'],
   'kernel-oom': ['ok', 'warning'],
   victim: ['ok', 'warning'],

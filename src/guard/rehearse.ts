@@ -168,6 +168,7 @@ export async function rehearseSelection(selector: Selector, watch: Watch): Promi
   let rows = 0;
   for (let scan = 0; (scan < SELECTIONS || rows < SELECTION_ROWS) && monotonicMs() < untilMs; scan++) {
     selector.select();
+    selector.matchAll();
     rows += selector.table.count;
     await watch.look();
   }
@@ -282,7 +283,7 @@ class Stage {
     pollSet.watch(READY_POLL_SLOT, this.alwaysReady, POLLIN);
     const hook = usable('true');
     const hooks = new Hooks({ beforeKill: hook, afterKill: hook, dbusSummary: null }, log, pollSet, HOOKS_POLL_SLOT);
-    const nothing = { prefer: null, avoid: null, ignore: null, wayIn: null, needUid: false };
+    const nothing = { prefer: null, avoid: null, ignore: null, wayIn: null, matchers: null, needUid: false };
     const scan = new ProcessScan(files, { ...nothing, selfPid }, hooks);
     const setAside = new ProcessList();
     const selection = { ...EARLYOOM_SELECTION, onlyPid };

@@ -24,6 +24,14 @@ export const MARK_GONE = 1 << 8;
 export const MARK_WAY_IN = 1 << 9;
 /** It would give back less than the floor, and is passed over. */
 export const MARK_SMALL = 1 << 10;
+/** The matchers that prefer and avoid were asked (sample/matchers.ts). */
+export const MARK_BIASED = 1 << 11;
+/** Those that protect, and --only-cgroup, were asked. */
+export const MARK_CHECKED = 1 << 12;
+/** A matcher protects it. */
+export const MARK_PROTECTED = 1 << 13;
+/** It is in none of the cgroups that may be chosen. */
+export const MARK_OUTSIDE = 1 << 14;
 
 /** What a number column holds where the number is not known (or was not needed). */
 export const UNKNOWN = -9999;
@@ -56,6 +64,8 @@ export class CandidateTable {
   swapKib: Float64Array;
   startTimeTicks: Float64Array;
   marks: Int32Array;
+  /** The number of the matcher that has marked it; 0 for none. */
+  match: Int32Array;
   /** NAME_BYTES for each row, NUL-terminated; empty where the name was not needed. */
   names: Buffer;
 
@@ -74,6 +84,7 @@ export class CandidateTable {
     this.swapKib = new Float64Array(rows);
     this.startTimeTicks = new Float64Array(rows);
     this.marks = new Int32Array(rows);
+    this.match = new Int32Array(rows);
     this.names = Buffer.alloc(rows * NAME_BYTES);
   }
 
@@ -98,6 +109,7 @@ export class CandidateTable {
     this.swapKib[row] = UNKNOWN;
     this.startTimeTicks[row] = UNKNOWN;
     this.marks[row] = 0;
+    this.match[row] = 0;
     this.names[row * NAME_BYTES] = 0;
     return row;
   }
@@ -137,6 +149,7 @@ export class CandidateTable {
     this.swapKib = wider(this.swapKib, new Float64Array(rows));
     this.startTimeTicks = wider(this.startTimeTicks, new Float64Array(rows));
     this.marks = wider(this.marks, new Int32Array(rows));
+    this.match = wider(this.match, new Int32Array(rows));
     const names = Buffer.alloc(rows * NAME_BYTES);
     names.set(this.names);
     this.names = names;

@@ -115,7 +115,11 @@ function guardOf(
   const clock = AllocationClock.open(machine.root);
   if (typeof clock === 'number') throw new Error(`no vmstat: ${clock}`);
   const files = open();
-  const scan = new ProcessScan(files, { ...patterns, wayIn: null, needUid: false, selfPid: null }, NO_CHILDREN);
+  const scan = new ProcessScan(
+    files,
+    { ...patterns, wayIn: null, matchers: null, needUid: false, selfPid: null },
+    NO_CHILDREN,
+  );
   const policy = { ...EARLYOOM_SELECTION, rankBy, machineKib: MACHINE.memTotalKib };
   const shortlist = new Shortlist(scan, new PidWalk(open().directoryFd), clock, policy, MACHINE, 2 / 3);
   const full = new Selector(files, scan, policy, new ProcessList(), null, MACHINE);
