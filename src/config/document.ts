@@ -50,13 +50,14 @@ function exampleSection(section: SectionRow): string[] {
 const MATCH_TEXT =
   'Matchers: whom to prefer, avoid or protect by more than the name. Any number of tables, those of all files together; all conditions of one have to hold.';
 
+/** All of it is explanation: a matcher has no default. */
 function exampleMatch(): string[] {
   const rows = MATCH_ROWS.flatMap(({ name, description, valid, example }) => [
-    '',
-    ...comment(`${description} Valid: ${valid}.`),
-    `#${name} = ${toml(example)}`,
+    '#',
+    ...comment(`${name}: ${description} Valid: ${valid}. Example: ${name} = ${toml(example)}`),
   ]);
-  return [...comment(`${MATCH_TEXT} On the command line: --match.`), '#[[match]]', ...rows];
+  const table = ['[[match]]', 'action = "protect"', 'unit = "postgresql*.service"', 'user = "postgres"'];
+  return [...comment(`${MATCH_TEXT} On the command line: --match.`), ...rows, '#', ...table.map((line) => `# ${line}`)];
 }
 
 function comment(text: string): string[] {

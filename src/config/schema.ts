@@ -243,7 +243,7 @@ export const configSchema = z.strictObject({
         description: "Kill only this user's processes.",
         valid: "a name of /etc/passwd, or a uid; '' for anybody",
         option: '--only-user',
-        example: 'build',
+        example: '1000',
       }),
       only_cgroup: cgroup()
         .prefault('')
