@@ -13,6 +13,7 @@ export const FINDINGS = {
   hook: ['ok', 'warning'],
   'kernel-oom': ['ok', 'warning'],
   match: ['ok', 'note', 'warning', 'error'],
+  'largest-protected': ['ok', 'note'],
   victim: ['ok', 'warning'],
   'way-in': ['ok', 'warning'],
   'small-victims': ['ok', 'note', 'warning'],

@@ -61,10 +61,13 @@ function largestFinding(ranking: readonly RankedProcess[]): Finding {
   const why = 'Where the largest process is protected, others have to go, and may not give back enough.';
   const [largest] = [...ranking].sort((a, b) => (b.rssKib ?? 0) - (a.rssKib ?? 0));
   if (largest === undefined || largest.reason !== 'protected') {
-    return finding('match', why, { severity: 'ok', found: 'the largest process now is not protected by a matcher' });
+    return finding('largest-protected', why, {
+      severity: 'ok',
+      found: 'the largest process now is not protected by a matcher',
+    });
   }
   const size = mibOfKib(largest.rssKib ?? 0);
-  return finding('match', why, {
+  return finding('largest-protected', why, {
     severity: 'note',
     found: `the largest process now, "${largest.name}" (pid ${largest.pid}, RSS ${size}), is ${largest.match}`,
     advice: 'Limit its memory where it is started (MemoryMax= in its unit), or avoid it instead.',

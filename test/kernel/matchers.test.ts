@@ -1,11 +1,13 @@
 /* Live fire: who is chosen and who is spared by matchers and by --only-cgroup, among processes that stand by. */
-import { chmodSync, constants, copyFileSync, mkdtempSync, rmdirSync, rmSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { chmodSync, constants, copyFileSync, mkdtempSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it, onTestFinished } from 'vitest';
 import { cgroupsHave, makeCgroupWith } from '../support/cgroup.js';
 import { type HogOptions, inNamespace, namespacesWork, type ScenarioResult } from '../support/namespace.js';
-import { bin } from '../support/programs.js';
+import { bin, run } from '../support/programs.js';
 import { describeIf } from '../support/requires.js';
 
 const LARGE: HogOptions = { name: 'large', maxMib: 400, holdMs: 60_000 };
@@ -66,6 +68,35 @@ describeIf(namespacesWork, 'needs unshare --pid (root)', 'the largest of three p
   });
 });
 
+/** As under the shipped unit, or as anybody. */
+const asNobody = (...more: string[]): string[] => ['--reuid', '65534', '--regid', '65534', '--clear-groups', ...more];
+
+describeIf(namespacesWork, 'needs root', "other users' programs", () => {
+  const kill = ['--inh-caps', '+kill', '--ambient-caps', '+kill'];
+  const guard = [bin('oom-backstop'), '--dryrun', '--config', '/dev/null', '-r', '0', '--match'];
+
+  it('that can not be read are no program to protect by: the guard does not start', async () => {
+    const { code, stderr } = await run('setpriv', [...asNobody(...kill), ...guard, 'protect:exe=/usr/**']);
+    expect(code).toBe(14);
+    expect(stderr).toContain("match 1 (exe): the programs of other users' processes can't be read: Permission denied");
+  });
+
+  it('that can not be read are not preferred, and that is said', async () => {
+    const said = (_: string, stderr: string): boolean => stderr.includes('match 1 (exe) matches none');
+    const { stderr } = await run('setpriv', [...asNobody(...kill), ...guard, 'prefer:exe=/usr/**'], { until: said });
+    expect(stderr).toContain(
+      "warning: match 1 (exe) matches none of other users' processes, whose programs can't be read",
+    );
+  });
+
+  it('are nothing to a guard that keeps to its own user', async () => {
+    const settled = (_: string, stderr: string): boolean => stderr.includes('will be killed');
+    const { stderr } = await run('setpriv', [...asNobody(), ...guard, 'protect:exe=/usr/**'], { until: settled });
+    expect(stderr).toContain('only processes of uid 65534 will be killed');
+    expect(stderr).not.toContain("can't be read");
+  });
+});
+
 describeIf(
   namespacesWork && cgroupsHave('cgroup.procs'),
   'needs unshare --pid (root) and cgroups',
@@ -77,6 +108,28 @@ describeIf(
       const result = await fire(args, [{ ...LARGE, cgroup: directory }, MIDDLE, SMALL]);
       expect(signalled(result)[0]).toBe('middle');
       expect(result.bystanders[0]?.exit).toBeNull();
+    });
+
+    it('--only-cgroup works for whoever is not root', async () => {
+      const directory = cgroup();
+      const enter = `echo $$ > ${directory}/cgroup.procs; exec sleep 30`;
+      const inside = spawn('sh', ['-c', enter], { stdio: 'ignore' });
+      const outside = spawn('sleep', ['30'], { stdio: 'ignore' });
+      onTestFinished(async () => {
+        for (const child of [inside, outside]) {
+          const ended = new Promise((resolve) => child.once('exit', resolve));
+          child.kill('SIGKILL');
+          await ended;
+        }
+      });
+      for (const deadline = Date.now() + 5000; Date.now() < deadline; await sleep(5)) {
+        if (readFileSync(`${directory}/cgroup.procs`, 'latin1').includes(String(inside.pid))) break;
+      }
+      const args = ['rank', '--json', '--floor', '0', '--only-cgroup', `/${path.basename(directory)}`];
+      const { stdout } = await run('setpriv', [...asNobody(), bin('oom-backstop'), ...args]);
+      const ranking = JSON.parse(stdout) as { pid: number; reason: string | null }[];
+      expect(ranking.find(({ pid }) => pid === inside.pid)?.reason).toBeNull();
+      expect(ranking.find(({ pid }) => pid === outside.pid)?.reason).toBe('--only-cgroup');
     });
 
     it('--only-cgroup leaves the larger one outside alone', async () => {

@@ -188,7 +188,7 @@ const ROWS: readonly Row[] = [
   },
   {
     name: 'the largest is not protected',
-    id: 'match',
+    id: 'largest-protected',
     severity: 'ok',
     facts: ranking(ranked(10, { matches: [1], reason: 'protected', eligible: false }), ranked(11, { rssKib: 20_000 })),
     args: ['--match', 'protect:user=0'],
@@ -198,12 +198,12 @@ const ROWS: readonly Row[] = [
     name: 'one that matches nobody',
     id: 'match',
     severity: 'note',
-    args: ['--match', 'prefer:unit=a.service', '--match', 'avoid:comm=b'],
-    found: /^avoid by match 2 \(comm\) matches no process now: comm 'b'$/,
+    args: ['--match', 'avoid:comm=b'],
+    found: /^avoid by match 1 \(comm\) matches no process now: comm 'b'$/,
   },
   {
     name: 'the largest is protected',
-    id: 'match',
+    id: 'largest-protected',
     severity: 'note',
     facts: ranking(
       ranked(10, {

@@ -41,6 +41,8 @@ describe('a regular expression', () => {
     ['^\\.\\*$', ['.*'], ['xx']],
     ['^.$', ['\n'], ['', 'é']],
     ['^é+$', ['éé'], ['e']],
+    ['ab$|c', ['xxabxab', 'xabxxc'], ['xxabx', 'abab ']],
+    ['(a|ab)(c|bcd)$', ['zzabcd', 'zac'], ['abcdz']],
   ])('%j', (pattern, matching, others) => {
     expect(matching.map((each) => regex(pattern, each))).toEqual(matching.map(() => true));
     expect(others.map((each) => regex(pattern, each))).toEqual(others.map(() => false));
@@ -126,27 +128,35 @@ describe('a glob', () => {
     expect(others.map((each) => glob(pattern, each))).toEqual(others.map(() => false));
   });
 
-  it('matches what the same JavaScript regular expression matches', () => {
+  it.each<[string, typeof text, string, string]>([
+    ['text', text, '.', '$'],
+    ['path', path, '[^/]', '$'],
+    ['tree', tree, '[^/]', '(/.*)?$'],
+  ])('of a %s matches what the same JavaScript regular expression matches', (form, glob, one, ending) => {
     const ITEMS: Record<string, string> = {
       a: 'a',
       '/': '/',
-      '*': '[^/]*',
+      '*': `${one}*`,
       '**': '.*',
-      '?': '[^/]',
+      '?': one,
       '[ab]': '[ab]',
-      '[!a]': '[^a/]',
+      '[!a]': form === 'text' ? '[^a]' : '[^a/]',
     };
     const items = fc.array(fc.constantFrom(...Object.keys(ITEMS)), { maxLength: 7 });
-    const subject = fc.string({ unit: fc.constantFrom('a', 'b', '/'), maxLength: 8 });
+    const subject = fc.string({ unit: fc.constantFrom('a', 'b', '/'), maxLength: 10 });
+    let matched = 0;
     fc.assert(
       fc.property(items, subject, (pattern, each) => {
-        // `*` beside `*` is one item that was not meant.
+        // `*` beside `*` is one item that was not meant; the root is a tree of its own.
         fc.pre(!pattern.some((item, index) => item.startsWith('*') && pattern[index - 1]?.startsWith('*')));
-        const reference = new RegExp(`^${pattern.map((item) => ITEMS[item]).join('')}$`, 's');
-        expect(path(pattern.join(''), each)).toBe(reference.test(each));
+        fc.pre(pattern.join('') !== '/');
+        const reference = new RegExp(`^${pattern.map((item) => ITEMS[item]).join('')}${ending}`, 's').test(each);
+        if (reference) matched++;
+        expect(glob(pattern.join(''), each)).toBe(reference);
       }),
       { numRuns: 2000 },
     );
+    expect(matched).toBeGreaterThan(100);
   });
 
   it.each(['a[', 'a\\', '[[:x:]]'])('%j is refused', (pattern) => {
