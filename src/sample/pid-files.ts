@@ -81,6 +81,12 @@ export class PidFiles {
     return length;
   }
 
+  /** As `readLink`, of one of the threads in `threadsFd`. */
+  readLinkOfThread(threadsFd: number, tid: number, file: PidFile, buffer: Uint8Array): number {
+    this.path.set(file, this.writePid(tid));
+    return readlinkat(threadsFd, this.path, buffer);
+  }
+
   /** From now on what was read may stay open for a while. */
   beginMany(): void {
     this.many = true;

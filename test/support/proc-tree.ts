@@ -19,7 +19,7 @@ export interface FakeProcess {
   /** Nothing says so if it is left out. */
   swapKib?: number;
   /** Other threads, with the RSS that each shows. */
-  threads?: readonly { tid: number; rssPages: number }[];
+  threads?: readonly { tid: number; rssPages: number; exe?: string; cmdline?: string }[];
   oomScore?: number | string | null;
   oomScoreAdj?: number | string | null;
   uid?: number | null;
@@ -78,6 +78,9 @@ export function writeProcess(root: string, process: FakeProcess): void {
   for (const thread of threads) {
     mkdirSync(path.join(directory, 'task', String(thread.tid)));
     writeFileSync(path.join(directory, 'task', String(thread.tid), 'statm'), statmOf(thread.rssPages, sharedPages));
+    if (thread.exe !== undefined) symlinkSync(thread.exe, path.join(directory, 'task', String(thread.tid), 'exe'));
+    const { cmdline } = thread;
+    if (cmdline !== undefined) writeFileSync(path.join(directory, 'task', String(thread.tid), 'cmdline'), cmdline);
   }
   if (process.exe !== undefined) symlinkSync(process.exe, path.join(directory, 'exe'));
   const { cgroup } = process;

@@ -113,6 +113,19 @@ describe('a condition', () => {
     expect(holds({ exe: '/opt/a' }, { ...POSTGRES, exe: '/opt/a (deleted) ' })).toBe(false);
   });
 
+  it('of the program and the arguments asks a thread that lives, where the main one is a zombie', () => {
+    const { exe, ...rest } = POSTGRES;
+    const threads = [
+      { tid: 41, rssPages: 0, cmdline: '' },
+      { tid: 42, rssPages: 9, exe: exe as string, cmdline: 'postgres\0-D\0' },
+    ];
+    const zombie = { ...rest, state: 'Z', numThreads: 3, cmdline: '', threads };
+    expect(holds({ exe: '/usr/lib/postgresql/**' }, zombie)).toBe(true);
+    expect(holds({ cmdline: 'postgres -D' }, zombie)).toBe(true);
+    expect(holds({ exe: '/**' }, { ...zombie, threads: [] })).toBe(false);
+    expect(holds({ cmdline: '*' }, { ...zombie, threads: [] })).toBe(false);
+  });
+
   it('looks at the first 4096 bytes of the arguments', () => {
     const cmdline = (bytes: number): string => `${'x'.repeat(bytes)}\0end\0`;
     expect(holds({ cmdline: '*end*' }, { ...POSTGRES, cmdline: cmdline(4092) })).toBe(true);
