@@ -109,7 +109,7 @@ describe('match: one text', () => {
   const glob = compileCondition('cmdline', '*--type=renderer*') as Program;
   const regex = compileCondition('cmdline', '/--type=(renderer|utility)( |$)/') as Program;
   const path = compileCondition('cgroup', '/user.slice/**/app-browser-*.scope') as Program;
-  const dearest = compileCondition('cmdline', `/${'(a?)'.repeat(120)}${'a'.repeat(380 / 12)}b/`) as Program;
+  const dearest = compileCondition('cmdline', '/(a{0,255}){2}b/') as Program;
   bench('glob, arguments of 200 bytes', () => void glob.matches(cmdline, 0, cmdline.length));
   bench('regex, arguments of 200 bytes', () => void regex.matches(cmdline, 0, cmdline.length));
   bench('glob, path of a cgroup', () => void path.matches(cgroup, 0, cgroup.length));
