@@ -25,7 +25,9 @@ function tableFinding(facts: Facts, { matching, selection }: GuardOptions, table
     return blindFinding(label, table, facts.exeError);
   }
   const why = 'A matcher acts on processes for which all its conditions hold.';
-  const matches = facts.ranking.filter((process) => process.matches.includes(number)).length;
+  // This very process has the pattern among its arguments.
+  const others = facts.ranking.filter(({ reason }) => reason !== 'itself');
+  const matches = others.filter((process) => process.matches.includes(number)).length;
   if (matches > 0) {
     const found = `${label} matches ${counted(matches, 'process', 'processes')} now`;
     return finding('match', why, { severity: 'ok', found });

@@ -198,6 +198,7 @@ const ROWS: readonly Row[] = [
     name: 'one that matches nobody',
     id: 'match',
     severity: 'note',
+    facts: ranking(ranked(10, { matches: [1], reason: 'itself', eligible: false }), ranked(11)),
     args: ['--match', 'avoid:comm=b'],
     found: /^avoid by match 1 \(comm\) matches no process now: comm 'b'$/,
   },
