@@ -26,6 +26,7 @@ const RSS_KIB_MAX = 4096;
 const GATES = [
   { work: 'tick', times: 300_000 },
   { work: 'scan', times: 300 },
+  { work: 'match', times: 300 },
   { work: 'sweep', times: 3000 },
   { work: 'victim', times: 10_000 },
   { work: 'kill', times: 500 },

@@ -15,10 +15,13 @@ import { nextStep } from '../src/decide/ladder.js';
 import { levelOf } from '../src/decide/limits.js';
 import { pickVictim } from '../src/decide/ranking.js';
 import { openMeminfo, openProcfs } from '../src/guard/machine.js';
+import { CgroupNames } from '../src/kernel/cgroup-names.js';
 import { emptyMeminfo, parseMeminfo } from '../src/kernel/meminfo.js';
 import { parseOomNumber } from '../src/kernel/pid-oom.js';
 import { emptyPidStat, parsePidStat } from '../src/kernel/pid-stat.js';
 import { emptyVmstat, parseVmstat } from '../src/kernel/vmstat.js';
+import { compileCondition } from '../src/match/conditions.js';
+import type { Program } from '../src/match/program.js';
 import { Log } from '../src/report/log.js';
 import { saySending } from '../src/report/messages.js';
 import { AllocationClock } from '../src/sample/allocation-clock.js';
@@ -94,6 +97,25 @@ describe('decide: pure', () => {
   });
   bench('nextStep', () => void nextStep('watching', facts));
   bench(`pickVictim of ${ROWS}`, () => void pickVictim(table, { ...EARLYOOM_SELECTION }));
+});
+
+describe('match: one text', () => {
+  const hostile = Buffer.alloc(4096, 'a');
+  const cmdline = Buffer.from(
+    '/opt/browser/browser --type=renderer --crashpad-handler-pid=4711 --lang=en'.padEnd(200, ' --flag'),
+  );
+  const cgroup = Buffer.from('/user.slice/user-1000.slice/user@1000.service/app.slice/app-browser-4711.scope');
+  const names = new CgroupNames();
+  const glob = compileCondition('cmdline', '*--type=renderer*') as Program;
+  const regex = compileCondition('cmdline', '/--type=(renderer|utility)( |$)/') as Program;
+  const path = compileCondition('cgroup', '/user.slice/**/app-browser-*.scope') as Program;
+  const dearest = compileCondition('cmdline', '/(a{0,255}){2}b/') as Program;
+  bench('glob, arguments of 200 bytes', () => void glob.matches(cmdline, 0, cmdline.length));
+  bench('regex, arguments of 200 bytes', () => void regex.matches(cmdline, 0, cmdline.length));
+  bench('glob, path of a cgroup', () => void path.matches(cgroup, 0, cgroup.length));
+  bench('unit and container of a path', () => names.read(cgroup, 0, cgroup.length));
+  bench('glob, 4 KiB of somebody else', () => void glob.matches(hostile, 0, hostile.length));
+  bench('the dearest pattern, 4 KiB', () => void dearest.matches(hostile, 0, hostile.length));
 });
 
 describe('report', () => {

@@ -6,6 +6,7 @@ export const ENOMEM = constants.errno.ENOMEM;
 export const EPERM = constants.errno.EPERM;
 export const ENOENT = constants.errno.ENOENT;
 export const ESRCH = constants.errno.ESRCH;
+export const EACCES = constants.errno.EACCES;
 export const EINTR = constants.errno.EINTR;
 export const EAGAIN = constants.errno.EAGAIN;
 export const EINVAL = constants.errno.EINVAL;

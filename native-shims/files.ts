@@ -1,5 +1,5 @@
 /*
- * Files: open, read at an offset, write at an offset, list a directory.
+ * Files: open, read at an offset, write at an offset, list a directory, read a link.
  *
  * Paths are NUL-terminated bytes (`cString`, or a fixed buffer that the caller rewrites), because
  * the victim scan builds thousands of them and must not create a string for each.
@@ -22,6 +22,7 @@ const preadNative = declare('int64_t pread(int fd, void *buf, size_t count, int6
 const pwriteNative = declare('int64_t pwrite(int fd, void *buf, size_t count, int64_t offset)');
 const writeNative = declare('int64_t write(int fd, void *buf, size_t count)');
 const closeNative = declare('int close(int fd)');
+const readlinkatNative = declare('int64_t readlinkat(int dirfd, void *path, void *buf, size_t size)');
 const lseekNative = declare('int64_t lseek(int fd, int64_t offset, int whence)');
 
 /** Opens a path (NUL-terminated); close-on-exec is always added. Returns the fd or -errno. */
@@ -42,6 +43,14 @@ export function pread(fd: number, buffer: Uint8Array, offset: number): number {
 /** Writes `length` bytes of `buffer` at `offset`. Returns the number of bytes or -errno. */
 export function pwrite(fd: number, buffer: Uint8Array, length: number, offset: number): number {
   return pwriteNative(fd, buffer, length, offset);
+}
+
+/**
+ * Fills `buffer` with where the link `path` (NUL-terminated, relative to a directory's fd) leads. Returns the number of bytes, without
+ * a NUL (buffer.length: it may be longer), or -errno (-EINVAL: no link).
+ */
+export function readlinkat(dirfd: number, path: Uint8Array, buffer: Uint8Array): number {
+  return readlinkatNative(dirfd, path, buffer, buffer.length);
 }
 
 /**

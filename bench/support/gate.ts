@@ -30,7 +30,14 @@ prepareProcess('oom-backstop');
 const log = new Log('rehearsal');
 log.quiet = true;
 const sampler = openMeminfo('/proc');
-const request = parseGuardOptions(kills ? [] : ['--dryrun'], 'oom-backstop', log, () => sampler.memory);
+const matchers = [
+  'prefer:cmdline=/(worker|renderer) *$/',
+  'avoid:exe=/usr/bin/*',
+  'protect:unit=ssh*.service',
+  'protect:user=1',
+];
+const dryrun = ['--dryrun', ...(work === 'match' ? matchers.flatMap((matcher) => ['--match', matcher]) : [])];
+const request = parseGuardOptions(kills ? [] : dryrun, 'oom-backstop', log, () => sampler.memory);
 if (request.kind !== 'run') throw new Error('not the options of a guard');
 // A whole guard, which can't be provoked; and if it were, it could choose nobody but itself, which it never does.
 const options = { ...request.options, limits: NEVER };
@@ -85,6 +92,10 @@ let leakedTicks = 0;
 const WORK: Record<string, () => void> = {
   tick: () => void watch.lookAgain(1),
   scan: () => void selector.select(),
+  match: () => {
+    selector.select();
+    selector.matchAll();
+  },
   sweep,
   victim: () => {
     selector.describe(selector.table.pid.indexOf(process.pid), victim);

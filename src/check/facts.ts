@@ -28,6 +28,8 @@ export interface Facts {
   ranking: readonly RankedProcess[];
   /** One for each pattern that was given. */
   patterns: readonly PatternFacts[];
+  /** Why the programs of other users' processes can't be read; null if they can. */
+  exeError: string | null;
   /** One for each program that the guard is to start. */
   hooks: readonly HookFacts[];
   /** Why sysrq-trigger can't be written to; null if it can. */

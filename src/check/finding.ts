@@ -12,6 +12,8 @@ export const FINDINGS = {
   pattern: ['ok', 'note', 'warning'],
   hook: ['ok', 'warning'],
   'kernel-oom': ['ok', 'warning'],
+  match: ['ok', 'note', 'warning', 'error'],
+  'largest-protected': ['ok', 'note'],
   victim: ['ok', 'warning'],
   'way-in': ['ok', 'warning'],
   'small-victims': ['ok', 'note', 'warning'],

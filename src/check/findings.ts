@@ -3,6 +3,7 @@ import type { GuardOptions } from '../shared/options.js';
 import type { Facts } from './facts.js';
 import type { Finding, Severity } from './finding.js';
 import { kernelFindings } from './kernel-findings.js';
+import { matchFindings } from './match-findings.js';
 import { memoryFindings } from './memory-findings.js';
 import { type OptionMessages, optionFindings } from './option-findings.js';
 import { processFindings } from './process-findings.js';
@@ -14,6 +15,7 @@ export type Verdict = Exclude<Severity, 'note'>;
 export function examine(facts: Facts, options: GuardOptions, messages: OptionMessages): Finding[] {
   return [
     ...optionFindings(facts, options, messages),
+    ...matchFindings(facts, options),
     ...processFindings(facts, options),
     ...kernelFindings(facts),
     ...memoryFindings(facts, options),

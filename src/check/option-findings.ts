@@ -26,7 +26,7 @@ const LIMIT_PERCENT_MAX = 50;
 const SWAP_NEARLY_FULL_PERCENT = 10;
 
 /** The bytes of a name (TASK_COMM_LEN less its NUL). */
-const COMM_BYTES_MAX = 15;
+export const COMM_BYTES_MAX = 15;
 
 const KIB_PER_MIB = 1024;
 
@@ -149,13 +149,13 @@ function patternFinding({ option, text, matches }: PatternFacts): Finding {
 }
 
 /** What a pattern chooses between: `^(a|b)$` and `^a$|^b$` are a and b. */
-function branchesOf(pattern: string): string[] {
+export function branchesOf(pattern: string): string[] {
   const group = /^\^?\(([^()]*)\)\$?$/.exec(pattern);
   return (group?.[1] ?? pattern).split('|');
 }
 
 /** How many bytes a match of a literal pattern takes at least; 0 for a pattern that is none. */
-function shortestMatch(branch: string): number {
+export function shortestMatch(branch: string): number {
   const bare = branch.replace(/^\^/, '').replace(/\$$/, '');
   const plain = bare.replace(/\\[^\w<>`']/g, '_');
   return /[\\[\](){}*+?]/.test(plain) ? 0 : Buffer.byteLength(plain);

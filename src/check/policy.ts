@@ -1,6 +1,7 @@
 /* What a command line makes the guard do: as values for programs, and in plain words. Pure. */
 import { userMemTotalKib } from '../decide/limits.js';
 import type { MemoryLevels } from '../shared/limits.js';
+import type { Matching } from '../shared/matching.js';
 import type { GuardOptions, PatternTexts, Persona } from '../shared/options.js';
 import type { RankBy } from '../shared/selection.js';
 import { mibOfKib, percent } from './finding.js';
@@ -26,6 +27,7 @@ export interface Policy {
   /** Only this user's processes are killed; null: anybody's. */
   onlyUid: number | null;
   patterns: PatternTexts;
+  matching: Matching;
   ignoreRootUser: boolean;
   killGroup: boolean;
   kernelOom: boolean;
@@ -56,6 +58,7 @@ export function policyOf(options: GuardOptions, memory: MemoryLevels): Policy {
     sparesWayIn: options.sparesWayIn,
     onlyUid: selection.onlyUid === -1 ? null : selection.onlyUid,
     patterns: options.patterns,
+    matching: options.matching,
     ignoreRootUser: selection.ignoreRootUser,
     killGroup: options.killGroup,
     kernelOom: options.kernelOom,
@@ -109,8 +112,22 @@ function victimWords(policy: Policy): string[] {
     ...(ignore === null ? [] : [`Names that match '${ignore}' are never killed.`]),
     ...(policy.ignoreRootUser ? ['Processes of root are never killed.'] : []),
     ...(policy.onlyUid === null ? [] : [`Only processes of uid ${policy.onlyUid} are killed.`]),
+    ...matchWords(policy.matching),
     ...(policy.sparesWayIn ? ["The admin's way in is never killed."] : []),
     ...(policy.floorKib === 0 ? [] : [`Who would give back less than ${mibOfKib(policy.floorKib)} is passed over.`]),
+  ];
+}
+
+const DONE = { prefer: 'are preferred', avoid: 'are avoided', protect: 'are never killed' };
+
+function matchWords({ tables, onlyCgroup }: Matching): string[] {
+  const matchers = tables.map(({ action, conditions }, index) => {
+    const words = conditions.map(({ key, pattern }) => `${key} '${pattern}'`).join(' and ');
+    return `Processes with ${words} ${DONE[action]} (match ${index + 1}).`;
+  });
+  return [
+    ...matchers,
+    ...(onlyCgroup === null ? [] : [`Only processes in cgroup '${onlyCgroup}' and below are killed.`]),
   ];
 }
 

@@ -16,7 +16,7 @@ import { pidfdOpen, pidfdSendSignal, processMrelease } from '../../native-shims/
 import { PosixRegex } from '../../native-shims/regex.js';
 import { DBUS_SEND } from '../act/hooks.js';
 import { lockableBytes } from '../guard/lock.js';
-import { selfPidIn } from '../guard/machine.js';
+import { foreignExeError, selfPidIn } from '../guard/machine.js';
 import { parseArcstats } from '../kernel/arcstats.js';
 import type { Meminfo } from '../kernel/meminfo.js';
 import { type Mount, parseMountinfo } from '../kernel/mountinfo.js';
@@ -75,6 +75,7 @@ export function readFacts({ options, memory, ranking, sysfs }: FactsRequest): Fa
     vm: readVmSettings(procfs),
     ranking,
     patterns: matchPatterns(options, ranking),
+    exeError: foreignExeError(procfs),
     hooks: tryHooks(options),
     sysrqError: accessError(`${procfs}/sysrq-trigger`, constants.W_OK),
   };

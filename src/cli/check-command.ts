@@ -72,7 +72,8 @@ async function check(args: readonly string[], persona: Persona): Promise<Checked
     const { settings, wrong } = await settingsFor(args, persona, memory);
     const { options, mistakes } = examineGuardOptions(args, persona, log, () => memory, settings);
     const wrongPatterns = dropWrongPatterns(options);
-    const ranking = rankProcesses(procfs, compilePatterns(options.patterns, options.sparesWayIn), options.selection);
+    const patterns = compilePatterns(options.patterns, options.sparesWayIn);
+    const ranking = rankProcesses(procfs, patterns, options.selection, options.matching);
     const facts = readFacts({ options, memory, ranking, sysfs: SYSFS });
     const messages = { mistakes: [...wrong, ...mistakes, ...wrongPatterns], warnings: log.warnings };
     const findings = examine(facts, options, messages);

@@ -10,10 +10,11 @@ import type { Meminfo } from '../kernel/meminfo.js';
 import type { LineKind, Log } from '../report/log.js';
 import { EXIT_MEM_LIMIT, EXIT_PARAMETER, EXIT_SWAP_LIMIT, EXIT_USAGE, FatalError } from '../shared/exit.js';
 import type { Limits } from '../shared/limits.js';
+import { NO_MATCHING } from '../shared/matching.js';
 import type { GuardOptions, Persona, Settings } from '../shared/options.js';
 import { getopt, type OptionSpec, type Token } from './getopt.js';
 import { type LimitPair, parseLimitPair, strtod } from './limit-value.js';
-import { floorKibOf, rankByOf, selectionOf, uidOf } from './selection-options.js';
+import { floorKibOf, onlyCgroupOf, rankByOf, selectionOf, uidOf, withMatch } from './selection-options.js';
 
 export interface OptionRow extends OptionSpec {
   /** A second name, long. */
@@ -109,6 +110,22 @@ const GUARD_OPTIONS: readonly OptionRow[] = [
     help: "kill only this user's processes (name or uid); a guard without CAP_KILL kills only its own user's anyway",
   },
   {
+    name: 'only-cgroup',
+    takesValue: true,
+    valueName: 'GLOB',
+    exactOnly: true,
+    persona: 'oom-backstop',
+    help: 'kill only processes in these cgroups and below',
+  },
+  {
+    name: 'match',
+    takesValue: true,
+    valueName: 'ACTION:KEY=PATTERN',
+    exactOnly: true,
+    persona: 'oom-backstop',
+    help: 'prefer, avoid or protect processes by comm, cmdline, exe, user, cgroup, unit or container; a glob or /regex/. May be given more than once',
+  },
+  {
     name: 'no-way-in',
     takesValue: false,
     exactOnly: true,
@@ -172,6 +189,7 @@ export function defaultSettings(persona: Persona): Settings {
     limits: DEFAULT_LIMITS[persona],
     selection: selectionOf(persona),
     patterns: { prefer: null, avoid: null, ignore: null },
+    matching: NO_MATCHING,
     sparesWayIn: persona === 'oom-backstop',
     killGroup: false,
     kernelOom: false,
@@ -387,6 +405,12 @@ class OptionReader {
         break;
       case 'only-user':
         options.selection.onlyUid = uidOf(value);
+        break;
+      case 'only-cgroup':
+        options.matching = { ...options.matching, onlyCgroup: onlyCgroupOf(value) };
+        break;
+      case 'match':
+        options.matching = withMatch(options.matching, value);
         break;
       case 'no-way-in':
         options.sparesWayIn = false;

@@ -8,16 +8,18 @@ import { compilePatterns, openMeminfo, openProcfs, selfPidIn } from '../guard/ma
 import { ProcessList } from '../guard/process-list.js';
 import { Selector } from '../guard/selector.js';
 import { printable } from '../report/line.js';
+import { Matchers } from '../sample/matchers.js';
 import { type NamePatterns, NO_CHILDREN, ProcessScan } from '../sample/process-scan.js';
-import { UNKNOWN } from '../shared/candidates.js';
+import { type CandidateTable, UNKNOWN } from '../shared/candidates.js';
 import { EXIT_PROC_OPEN, FatalError } from '../shared/exit.js';
+import { type Matching, matchLabel } from '../shared/matching.js';
 import type { Settings } from '../shared/options.js';
 import type { RankedProcess } from '../shared/ranked-process.js';
 import type { SelectionPolicy } from '../shared/selection.js';
 import { emptyVictim } from '../shared/victim.js';
 import { defaultSettings } from './guard-options.js';
 import { readConfig } from './read-config.js';
-import { floorKibOf, rankByOf, uidOf } from './selection-options.js';
+import { floorKibOf, onlyCgroupOf, rankByOf, uidOf, withMatch } from './selection-options.js';
 import { safeJson } from './terminal-safe.js';
 
 /** No bound is needed where everything is read. */
@@ -35,6 +37,8 @@ interface RankFlags {
   ignoreRootUser?: true;
   onlyUser?: string;
   floor?: string;
+  onlyCgroup?: string;
+  match?: string[];
   /** --no-way-in makes it false. */
   wayIn: boolean;
   earlyoom?: true;
@@ -53,6 +57,12 @@ export function rankCommand(write: (text: string) => void): Command {
     .option('--rank-by <way>', 'as for the guard: oom_score, memory or rss')
     .option('--floor <size>', 'as for the guard: pass over who gives back less')
     .option('--only-user <user>', "as for the guard: only this user's processes")
+    .option('--only-cgroup <glob>', 'as for the guard: only processes in these cgroups and below')
+    .option(
+      '--match <rule>',
+      'as for the guard: ACTION:KEY=PATTERN, any number of them',
+      (rule, before: string[] = []) => [...before, rule],
+    )
     .option('--no-way-in', "as for the guard: the admin's way in too")
     .option('--sort-by-rss', 'as for the guard: by RSS instead of oom_score')
     .option('--ignore-root-user', "as for the guard: never root's processes")
@@ -80,20 +90,45 @@ function rank(flags: RankFlags, settings: Settings): RankedProcess[] {
     avoid: flags.avoid ?? settings.patterns.avoid,
     ignore: flags.ignore ?? settings.patterns.ignore,
   };
-  return rankProcesses(flags.procfs, compilePatterns(texts, settings.sparesWayIn && flags.wayIn), policy);
+  const patterns = compilePatterns(texts, settings.sparesWayIn && flags.wayIn);
+  return rankProcesses(flags.procfs, patterns, policy, matchingOf(flags, settings));
 }
 
 /**
  * All processes, worst first, by the guard's own code; this process stands for the guard.
  * @throws FatalError if `procfs` can't be opened or listed
  */
-export function rankProcesses(procfs: string, patterns: NamePatterns, policy: SelectionPolicy): RankedProcess[] {
+export function rankProcesses(
+  procfs: string,
+  patterns: NamePatterns,
+  policy: SelectionPolicy,
+  matching: Matching,
+): RankedProcess[] {
   const files = openProcfs(procfs);
   const needUid = policy.ignoreRootUser || policy.onlyUid !== -1;
-  const scan = new ProcessScan(files, { ...patterns, needUid, selfPid: selfPidIn(procfs) }, NO_CHILDREN);
+  const matchers = Matchers.of(files, matching);
+  const scan = new ProcessScan(files, { ...patterns, matchers, needUid, selfPid: selfPidIn(procfs) }, NO_CHILDREN);
   const selector = new Selector(files, scan, policy, new ProcessList(), null, NO_SWAP);
   if (selector.scanAll() < 0) throw new FatalError(EXIT_PROC_OPEN, `could not list ${procfs}`);
-  return rankOrder(selector.table, policy).map((row) => describe(selector, row, policy));
+  return rankOrder(selector.table, policy).map((row) => ({
+    ...describe(selector, row, policy),
+    match: matchWords(selector.table, row, matching),
+    matches: scan.matchesOf(selector.table, row),
+  }));
+}
+
+function matchingOf(flags: RankFlags, settings: Settings): Matching {
+  const matching = (flags.match ?? []).reduce(withMatch, settings.matching);
+  return flags.onlyCgroup === undefined ? matching : { ...matching, onlyCgroup: onlyCgroupOf(flags.onlyCgroup) };
+}
+
+const DONE = { prefer: 'preferred', avoid: 'avoided', protect: 'protected' };
+
+/** What the matcher that counts has done with the row. */
+function matchWords(table: CandidateTable, row: number, matching: Matching): string | null {
+  const number = table.match[row] as number;
+  const action = matching.tables[number - 1]?.action;
+  return action === undefined ? null : `${DONE[action]} by ${matchLabel(matching, number)}`;
 }
 
 function policyOf(flags: RankFlags, settings: Settings): SelectionPolicy {
@@ -110,7 +145,7 @@ function policyOf(flags: RankFlags, settings: Settings): SelectionPolicy {
   return policy;
 }
 
-function describe(selector: Selector, row: number, policy: SelectionPolicy): RankedProcess {
+function describe(selector: Selector, row: number, policy: SelectionPolicy): Omit<RankedProcess, 'match' | 'matches'> {
   const { table } = selector;
   const victim = emptyVictim();
   selector.describe(row, victim);
@@ -150,12 +185,19 @@ function asText(ranking: readonly RankedProcess[]): string {
     const { pid, uid, oomScore, oomScoreAdj, rssKib, anonKib, score } = process;
     const rounded = score === null ? null : Math.floor(score);
     const values = [pid, uid, oomScore, oomScoreAdj, mib(rssKib), mib(anonKib), rounded];
-    const why = process.reason === null ? '' : `  (not: ${process.reason})`;
+    const why = remark(process);
     lines.push(
       `${columns(values.map((value) => (value === null ? '-' : String(value))))}  ${printable(process.name)}${why}`,
     );
   }
   return `${lines.join('\n')}\n`;
+}
+
+/** Why it can't be chosen, or what a matcher makes of it. */
+function remark({ reason, match }: RankedProcess): string {
+  if (reason === 'protected' && match !== null) return `  (not: ${match})`;
+  if (reason !== null) return `  (not: ${reason})`;
+  return match === null ? '' : `  (${match})`;
 }
 
 function mib(kib: number | null): number | null {

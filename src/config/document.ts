@@ -3,6 +3,7 @@
  * oom-backstop.toml(5). `npm run docs` writes them, and a test fails when they are stale.
  */
 import { wrap } from '../shared/wrap.js';
+import { MATCH_ROWS } from './match.js';
 import { CONFIG_TABLE, type KeyRow, type SectionRow } from './schema.js';
 
 interface Document {
@@ -33,7 +34,7 @@ function exampleFile(): string {
     '# Of a key that is set more than once the last one counts; the command line counts more than any file. Every key is',
     '# shown with its default. oom-backstop.toml(5) says more. After a change: systemctl restart oom-backstop',
   ];
-  return `${[head, ...CONFIG_TABLE.map(exampleSection)].map((lines) => lines.join('\n')).join('\n\n')}\n`;
+  return `${[head, ...CONFIG_TABLE.map(exampleSection), exampleMatch()].map((lines) => lines.join('\n')).join('\n\n')}\n`;
 }
 
 function exampleSection(section: SectionRow): string[] {
@@ -44,6 +45,19 @@ function exampleSection(section: SectionRow): string[] {
     `#${key.name} = ${toml(key.default)}`,
   ]);
   return [...comment(section.description), `[${section.name}]`, ...keys];
+}
+
+const MATCH_TEXT =
+  'Matchers: whom to prefer, avoid or protect by more than the name. Any number of tables, those of all files together; all conditions of one have to hold.';
+
+/** All of it is explanation: a matcher has no default. */
+function exampleMatch(): string[] {
+  const rows = MATCH_ROWS.flatMap(({ name, description, valid, example }) => [
+    '#',
+    ...comment(`${name}: ${description} Valid: ${valid}. Example: ${name} = ${toml(example)}`),
+  ]);
+  const table = ['[[match]]', 'action = "protect"', 'unit = "postgresql*.service"', 'user = "postgres"'];
+  return [...comment(`${MATCH_TEXT} On the command line: --match.`), ...rows, '#', ...table.map((line) => `# ${line}`)];
 }
 
 function comment(text: string): string[] {
@@ -57,27 +71,50 @@ function toml(value: string | boolean): string {
 
 function markdownTable(): string {
   const rows = CONFIG_TABLE.flatMap((section) => section.keys.map((key) => markdownRow(section, key)));
-  return ['| key | meaning | valid | default | option |', '|---|---|---|---|---|', ...rows].join('\n');
+  const matches = MATCH_ROWS.map(({ name, description, valid }) =>
+    tableRow([`\`match.${name}\``, description, valid, '', '`--match`']),
+  );
+  return ['| key | meaning | valid | default | option |', '|---|---|---|---|---|', ...rows, ...matches].join('\n');
 }
 
 function markdownRow(section: SectionRow, key: KeyRow): string {
   const options = key.option.split(', ').map((option) => `\`${option}\``);
-  const cells = [
+  return tableRow([
     `\`${section.name}.${key.name}\``,
     key.description,
     key.valid,
     `\`${toml(key.default)}\``,
     options.join(', '),
-  ];
+  ]);
+}
+
+function tableRow(cells: readonly string[]): string {
   return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
 }
 
 function manualEntries(): string {
+  return [...manualSections(), ...manualMatch()].join('\n');
+}
+
+function manualSections(): string[] {
   return CONFIG_TABLE.flatMap((section) => [
     `.SS [${section.name}]`,
     ...sentences(section.description),
     ...section.keys.flatMap(manualEntry),
-  ]).join('\n');
+  ]);
+}
+
+function manualMatch(): string[] {
+  const rows = MATCH_ROWS.flatMap(({ name, description, valid, example }) => [
+    '.TP',
+    `.B ${roff(name)}`,
+    ...sentences(description),
+    '.br',
+    `Valid: ${roff(valid)}.`,
+    '.br',
+    `Example: ${roff(`${name} = ${toml(example)}`)}`,
+  ]);
+  return ['.SS [[match]]', ...sentences(MATCH_TEXT), 'On the command line: \\-\\-match.', ...rows];
 }
 
 function manualEntry(key: KeyRow): string[] {

@@ -4,7 +4,7 @@
  *   bytes -> text      bounded, UTF-8
  *   text -> table      TOML; the parser ends at the first mistake of a file
  *   table -> checked   each key of each file by the schema
- *   merged             the last file that sets a key wins, key by key
+ *   merged             the last file that sets a key wins, key by key; [[match]] tables are those of all files (match.ts)
  *   settings           limits as percentages of this machine's memory and swap
  *
  * A mistake in one file keeps no mistake in another from being found.
@@ -14,8 +14,10 @@ import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { parse, TomlError } from 'smol-toml';
 import type * as z from 'zod';
 import { strerror } from '../../native-shims/errno.js';
+import { MATCH_TABLES_MAX, type MatchTable } from '../shared/matching.js';
 import type { Settings } from '../shared/options.js';
 import { EARLYOOM_SELECTION } from '../shared/selection.js';
+import { type MatchMistake, readMatches } from './match.js';
 import { nearest } from './nearest.js';
 import type { Limit } from './quantity.js';
 import { CONFIG_TABLE, type Config, configSchema, type SectionName } from './schema.js';
@@ -56,6 +58,8 @@ interface FileRead {
   sections: Readonly<Record<string, Table>>;
   /** Those with one; all, where it can't be told. */
   wrong: readonly string[];
+  /** [[match]], those without a mistake. */
+  matches: readonly MatchTable[];
 }
 
 /** Where a key is from. */
@@ -71,25 +75,33 @@ export function loadConfig(files: readonly string[], totals: Totals): Loaded {
   const resolver = new LimitResolver(merged);
   const mem = resolver.memory(totals.memTotalKib);
   const swap = resolver.swap(totals.swapTotalKib);
-  const errors = [...read.flatMap((each) => each.errors), ...resolver.errors];
+  const matches = read.flatMap((each) => each.matches);
+  const errors = [...read.flatMap((each) => each.errors), ...tooMany(matches), ...resolver.errors];
   if (errors.length > 0 || mem === null || swap === null) return { errors: atMost(errors, ERRORS_MAX) };
-  return { settings: settingsOf(merged.config, mem, swap), warnings: resolver.warnings };
+  return { settings: settingsOf(merged.config, mem, swap, matches), warnings: resolver.warnings };
 }
 
 function readFile(file: string): FileRead {
-  const table = readTable(file);
-  if (typeof table === 'string') return { file, errors: [`${file}: ${table}`], sections: {}, wrong: SECTIONS };
+  const whole = readTable(file);
+  if (typeof whole === 'string') {
+    return { file, errors: [`${file}: ${whole}`], sections: {}, wrong: SECTIONS, matches: [] };
+  }
+  const { match, ...table } = whole;
+  const matches = readMatches(match);
   const issues = issuesOf(table);
   const wrong = issues.map((issue) => issue.path[0] as string | undefined);
   return {
     file,
-    errors: issues.flatMap((issue) => describe(issue, table)).map((error) => `${file}: ${error}`),
+    errors: [...issues.flatMap((issue) => describe(issue, table)), ...matches.mistakes.map(describeMatch)].map(
+      (error) => `${file}: ${error}`,
+    ),
     sections: Object.fromEntries(
       Object.entries(table as Record<string, Table>).filter(
         ([name]) => SECTIONS.includes(name) && !wrong.includes(name),
       ),
     ),
     wrong: SECTIONS.filter((name) => wrong.includes(name)),
+    matches: matches.tables,
   };
 }
 
@@ -170,12 +182,22 @@ function describe(issue: z.core.$ZodIssue, table: Table): string[] {
   return [`${section}.${key} = ${shown(value)}: ${what} (valid: ${keyRow.valid})`];
 }
 
+function describeMatch({ path, value, what, valid }: MatchMistake): string {
+  return `${path}${value === undefined ? '' : ` = ${shown(value)}`}: ${what} (valid: ${valid})`;
+}
+
+/** Of all files together. */
+function tooMany(matches: readonly MatchTable[]): string[] {
+  if (matches.length <= MATCH_TABLES_MAX) return [];
+  return [`[[match]]: ${matches.length} tables in all files (valid: at most ${MATCH_TABLES_MAX})`];
+}
+
 function valueAt(table: Table, keys: readonly PropertyKey[]): unknown {
   return keys.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown>)[key], table);
 }
 
 function unknownSection(name: string, value: unknown): string {
-  const valid = `valid: ${SECTIONS.map((each) => `[${each}]`).join(', ')}`;
+  const valid = `valid: ${SECTIONS.map((each) => `[${each}]`).join(', ')}, [[match]]`;
   // [[name]] is an array of tables.
   if (!isTable(Array.isArray(value) ? value[0] : value)) {
     return `${shownKey(name)}: a key outside of a section${didYouMean(name, allKeys())} (${valid})`;
@@ -328,7 +350,12 @@ class LimitResolver {
   }
 }
 
-function settingsOf({ guard, selection, hooks }: Config, mem: Percentages, swap: Percentages): Settings {
+function settingsOf(
+  { guard, selection, hooks }: Config,
+  mem: Percentages,
+  swap: Percentages,
+  matches: readonly MatchTable[],
+): Settings {
   return {
     limits: {
       memTermPercent: mem.term,
@@ -341,10 +368,12 @@ function settingsOf({ guard, selection, hooks }: Config, mem: Percentages, swap:
       rankBy: selection.rank_by,
       ignoreRootUser: selection.ignore_root_user,
       floorKib: selection.floor,
+      onlyUid: selection.only_user ?? -1,
       youngestFirst: true,
     },
     sparesWayIn: selection.spare_way_in,
     patterns: { prefer: selection.prefer, avoid: selection.avoid, ignore: selection.ignore },
+    matching: { tables: matches, onlyCgroup: selection.only_cgroup },
     killGroup: guard.kill_group,
     kernelOom: guard.kernel_oom,
     dryrun: guard.dryrun,

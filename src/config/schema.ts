@@ -6,7 +6,9 @@
  */
 import * as z from 'zod';
 import { PosixRegex } from '../../native-shims/regex.js';
+import { compileCondition, VALID_CONDITIONS } from '../match/conditions.js';
 import { parseDurationMs, parseLimit, parseSizeKib } from './quantity.js';
+import { lookUpUid } from './users.js';
 
 /* Each schema is used two or three times: compiling it, as zod does by default, would take longer than that. */
 z.config({ jitless: true });
@@ -81,6 +83,21 @@ const absolutePath = () =>
     if (text === '') return null;
     if (text.includes('\0')) return new Failure('holds a NUL');
     return text.startsWith('/') ? text : new Failure('not an absolute path');
+  });
+
+/** null for "". */
+const user = () =>
+  read((text): number | null | Failure => {
+    if (text === '') return null;
+    return lookUpUid(text) ?? new Failure('no such user');
+  });
+
+/** null for "". */
+const cgroup = () =>
+  read((text): string | null | Failure => {
+    if (text === '') return null;
+    const program = compileCondition('cgroup', text);
+    return typeof program === 'string' ? new Failure(program) : text;
   });
 
 export const configSchema = z.strictObject({
@@ -222,6 +239,20 @@ export const configSchema = z.strictObject({
         option: '--ignore',
         example: '^(sshd|systemd)$',
       }),
+      only_user: user().prefault('').register(keyTexts, {
+        description: "Kill only this user's processes.",
+        valid: "a name of /etc/passwd, or a uid; '' for anybody",
+        option: '--only-user',
+        example: '1000',
+      }),
+      only_cgroup: cgroup()
+        .prefault('')
+        .register(keyTexts, {
+          description: 'Kill only processes in these cgroups and below.',
+          valid: `${VALID_CONDITIONS.cgroup}; '' for any`,
+          option: '--only-cgroup',
+          example: '/user.slice',
+        }),
     })
     .prefault({})
     .register(sectionTexts, {

@@ -20,8 +20,9 @@ import {
   MARK_CHILD,
   MARK_GONE,
   MARK_IGNORED,
-  MARK_NAMED,
+  MARK_OUTSIDE,
   MARK_PREFERRED,
+  MARK_PROTECTED,
   MARK_SELF,
   MARK_SET_ASIDE,
   MARK_SMALL,
@@ -61,6 +62,8 @@ export function whyNot(table: CandidateTable, row: number, policy: SelectionPoli
   if (table.oomScoreAdj[row] === OOM_SCORE_ADJ_MIN) return 'oom_score_adj -1000';
   if (table.hasMark(row, MARK_IGNORED)) return '--ignore';
   if (table.hasMark(row, MARK_WAY_IN)) return 'the way in';
+  if (table.hasMark(row, MARK_PROTECTED)) return 'protected';
+  if (table.hasMark(row, MARK_OUTSIDE)) return '--only-cgroup';
   const uid = table.uid[row] as number;
   if (policy.onlyUid !== -1 && uid !== UNKNOWN && uid !== policy.onlyUid) return '--only-user';
   if (policy.ignoreRootUser && uid === ROOT_UID) return '--ignore-root-user';
@@ -118,26 +121,27 @@ function givesBackKib(table: CandidateTable, row: number, policy: SelectionPolic
 /**
  * The highest score that a row can turn out to have once everything is known of it. Not for --sort-by-rss, where a row
  * without RSS is compared otherwise.
- * @param prefers      whether a name can turn out to be preferred
+ * @param preferrers   the marks (MARK_NAMED, MARK_BIASED) of what a row may be preferred by: as long as it lacks one of them, it may turn out to be
  * @param swapUsedKib  nobody has more in swap
  */
 export function scoreBound(
   table: CandidateTable,
   row: number,
   policy: SelectionPolicy,
-  prefers: boolean,
+  preferrers: number,
   swapUsedKib: number,
 ): number {
-  const named = table.hasMark(row, MARK_NAMED);
+  const marks = table.marks[row] as number;
+  const mayBePreferred = (preferrers & ~marks) !== 0 && (marks & MARK_PREFERRED) === 0;
   if (policy.rankBy !== 'memory') {
     const score = scoreOf(table, row, policy);
-    return prefers && !named ? score + OOM_SCORE_BIAS : score;
+    return mayBePreferred ? score + OOM_SCORE_BIAS : score;
   }
   if (table.anonKib[row] === UNKNOWN) return Number.POSITIVE_INFINITY;
   let kib = givesBackKib(table, row, policy);
   if (policy.swapCounts && table.swapKib[row] === UNKNOWN) kib += swapUsedKib;
-  if (named) kib *= weightOf(table, row);
-  else if (prefers) kib *= PREFERRED_WEIGHT;
+  kib *= weightOf(table, row);
+  if (mayBePreferred) kib *= PREFERRED_WEIGHT;
   const adj = table.oomScoreAdj[row] as number;
   return adj === UNKNOWN ? kib * ADJ_WEIGHT_MAX : weighedByAdj(kib, adj, policy);
 }

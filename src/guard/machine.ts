@@ -3,7 +3,7 @@
  * failure ends the program, with the exit code that its users know.
  */
 import { readlinkSync, statSync } from 'node:fs';
-import { strerror } from '../../native-shims/errno.js';
+import { EACCES, EPERM, strerror } from '../../native-shims/errno.js';
 import { PosixRegex } from '../../native-shims/regex.js';
 import { MemorySampler } from '../sample/memory-sampler.js';
 import { PidFiles } from '../sample/pid-files.js';
@@ -13,11 +13,13 @@ import {
   EXIT_MEMINFO_NUMBER,
   EXIT_MEMINFO_OPEN,
   EXIT_MEMINFO_READ,
+  EXIT_PARAMETER,
   EXIT_PROC_DIRECTORY,
   EXIT_PROC_OPEN,
   EXIT_REGEX,
   FatalError,
 } from '../shared/exit.js';
+import { type Matching, matchLabel } from '../shared/matching.js';
 import type { PatternTexts } from '../shared/options.js';
 import { WAY_IN_REGEX } from '../shared/way-in.js';
 
@@ -76,4 +78,38 @@ export function selfPidIn(procfs: string): number | null {
   } catch {
     return null;
   }
+}
+
+/** Why the programs of other users' processes can't be read; null if they can, or if it can't be told. */
+export function foreignExeError(procfs: string): string | null {
+  try {
+    readlinkSync(`${procfs}/1/exe`);
+    return null;
+  } catch (error) {
+    const errno = -((error as NodeJS.ErrnoException).errno ?? 0);
+    return errno === EACCES || errno === EPERM ? strerror(errno) : null;
+  }
+}
+
+/** The labels of the matchers that ask for the program. */
+export function exeMatchers(matching: Matching, protect: boolean): string[] {
+  return matching.tables.flatMap(({ action, conditions }, index) => {
+    const asks = (action === 'protect') === protect && conditions.some(({ key }) => key === 'exe');
+    return asks ? [matchLabel(matching, index + 1)] : [];
+  });
+}
+
+/**
+ * Whom a matcher is to protect by his program, and whose can't be read, would have to be spared: that is everybody else's processes.
+ * @throws FatalError rather than start a guard that kills none of them
+ */
+export function refuseBlindProtection(matching: Matching, procfs: string): void {
+  const [label] = exeMatchers(matching, true);
+  const error = label === undefined ? null : foreignExeError(procfs);
+  if (error === null) return;
+  const why = `${label}: the programs of other users' processes can't be read: ${error}`;
+  throw new FatalError(
+    EXIT_PARAMETER,
+    `${why} (valid: a guard with CAP_SYS_PTRACE, or protect by unit, cgroup, user or comm)`,
+  );
 }

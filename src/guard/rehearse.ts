@@ -175,6 +175,7 @@ export async function rehearseSelection(selector: Selector, watch: Watch): Promi
   let rows = 0;
   for (let scan = 0; (scan < SELECTIONS || rows < SELECTION_ROWS) && monotonicMs() < untilMs; scan++) {
     selector.select();
+    selector.matchAll();
     rows += selector.table.count;
     await watch.look();
   }
@@ -302,7 +303,7 @@ class Stage {
     const hook = usable('true');
     const hooks = new Hooks({ beforeKill: hook, afterKill: hook, dbusSummary: null }, log, pollSet, HOOKS_POLL_SLOT);
     // Nobody is kept from being killed by his owner, and nothing in the names makes a difference.
-    const scan = new ProcessScan(files, { ...patterns, ignore: null, needUid: false, selfPid }, hooks);
+    const scan = new ProcessScan(files, { ...patterns, ignore: null, matchers: null, needUid: false, selfPid }, hooks);
     this.selection = copySelection({ ...selection, ignoreRootUser: false, onlyUid: -1 });
     const setAside = new ProcessList();
     const table = new CandidateTable(STAGE_ROWS);

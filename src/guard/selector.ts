@@ -155,6 +155,14 @@ export class Selector {
     }
   }
 
+  /** Asks the matchers of everybody in the table (for the rehearsal). */
+  matchAll(): void {
+    for (let row = 0; row < this.table.count; row++) {
+      this.scan.readBias(this.table, row);
+      this.scan.readProtection(this.table, row);
+    }
+  }
+
   /** The row that outranks all others by oom_score or memory, or -1. */
   private pickByScore(): number {
     // A good first guess spares the others' files.
@@ -186,6 +194,14 @@ export class Selector {
       if (this.policy.swapCounts) this.scan.readStatus(this.table, row);
       if (this.isOut(row, leader)) return leader;
     }
+    if (this.scan.needsBias) {
+      this.scan.readBias(this.table, row);
+      if (this.isOut(row, leader)) return leader;
+    }
+    if (this.scan.needsProtection) {
+      this.scan.readProtection(this.table, row);
+      if (this.isOut(row, leader)) return leader;
+    }
     this.scan.readStat(this.table, row);
     if (leader !== -1 && !outranks(this.table, row, leader, this.policy)) return leader;
     this.complete(row);
@@ -197,7 +213,7 @@ export class Selector {
     if (leader !== -1) {
       const toBeat = scoreOf(this.table, leader, this.policy);
       const swapUsedKib = this.swap.swapTotalKib - this.swap.swapFreeKib;
-      if (scoreBound(this.table, row, this.policy, this.scan.prefers, swapUsedKib) < toBeat) return true;
+      if (scoreBound(this.table, row, this.policy, this.scan.preferrers, swapUsedKib) < toBeat) return true;
     }
     return whyNot(this.table, row, this.policy) !== null;
   }

@@ -11,7 +11,8 @@
  * If the leader of the shortlist has more than all that, it is the victim, and a full scan would find the same. If
  * not (a narrow lead, a sweep too long ago, too many new pids), there is a full scan.
  *
- * Not covered, and so as old as the last sweep: a new oom_score_adj, a new name where patterns are used, and pages
+ * Not covered, and so as old as the last sweep: a new oom_score_adj, a new name where patterns are used, anything new that a matcher is
+ * asked about, and pages
  * that were there already and are mapped by one more process (shared memory).
  */
 import { A_FRACTION, Moment } from '../../native-shims/clock.js';
@@ -216,6 +217,8 @@ export class Shortlist {
     if (next.admits(this.bound()) && scan.needsName) scan.readName(one, 0);
     if (next.admits(this.bound()) && this.policy.rankBy === 'memory') scan.readAdj(one, 0);
     if (next.admits(this.bound()) && (scan.needsUid || this.policy.swapCounts)) scan.readStatus(one, 0);
+    if (scan.needsBias && next.admits(this.bound())) scan.readBias(one, 0);
+    if (scan.needsProtection && next.admits(this.bound())) scan.readProtection(one, 0);
     // Who can't be read now (no memory for it, no file left) may be read later, and then have any score.
     const unreadable = one.hasMark(0, MARK_UNREADABLE);
     if (!unreadable && whyNot(one, 0, this.policy) !== null) return;
@@ -226,7 +229,7 @@ export class Shortlist {
 
   private bound(): number {
     const swapUsedKib = this.machine.swapTotalKib - this.machine.swapFreeKib;
-    return scoreBound(this.one, 0, this.policy, this.scan.prefers, swapUsedKib);
+    return scoreBound(this.one, 0, this.policy, this.scan.preferrers, swapUsedKib);
   }
 
   /** The points of score that `kib` of memory can make, rounded up. */

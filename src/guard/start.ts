@@ -20,18 +20,20 @@ import { CAP_KILL, parsePidStatusCapEff } from '../kernel/pid-status.js';
 import { Log } from '../report/log.js';
 import { sayLimits, saySending } from '../report/messages.js';
 import { AllocationClock } from '../sample/allocation-clock.js';
+import { Matchers } from '../sample/matchers.js';
 import type { MemorySampler } from '../sample/memory-sampler.js';
 import { PidFiles } from '../sample/pid-files.js';
 import { PidWalk } from '../sample/pid-walk.js';
 import { PressureTrigger } from '../sample/pressure-trigger.js';
 import { ProcessScan } from '../sample/process-scan.js';
 import { EXIT_OTHER, FatalError } from '../shared/exit.js';
+import type { Matching } from '../shared/matching.js';
 import type { GuardOptions, PatternTexts, Persona } from '../shared/options.js';
 import { copySelection, type SelectionPolicy } from '../shared/selection.js';
 import { emptyVictim } from '../shared/victim.js';
 import { copyPolicy, Guard, type GuardPolicy } from './guard.js';
 import { type LockResult, lockProblem } from './lock.js';
-import { compilePatterns, selfPidIn } from './machine.js';
+import { compilePatterns, exeMatchers, foreignExeError, refuseBlindProtection, selfPidIn } from './machine.js';
 import { ProcessList } from './process-list.js';
 import {
   CHECK_MS_MAX,
@@ -134,6 +136,7 @@ export function prepareGuard(options: GuardOptions, files: PidFiles, sampler: Me
   refuseForeignProcfs(options, selfPid);
   const patterns = compilePatterns(options.patterns, options.sparesWayIn);
   sayPatterns(log, options.patterns);
+  sayMatching(log, options.matching);
   if (options.raisePriority) raisePriority(log);
   sayLimits(log, sampler.memory, options.limits);
 
@@ -151,7 +154,9 @@ export function prepareGuard(options: GuardOptions, files: PidFiles, sampler: Me
   );
   if (options.persona === 'oom-backstop') keepToOwnUser(options.selection, log);
   const needUid = options.selection.ignoreRootUser || options.selection.onlyUid !== -1;
-  const scan = new ProcessScan(files, { ...patterns, needUid, selfPid }, hooks);
+  checkExeMatchers(options, log);
+  const matchers = Matchers.of(files, options.matching);
+  const scan = new ProcessScan(files, { ...patterns, matchers, needUid, selfPid }, hooks);
   const setAside = new ProcessList();
   const selection = copySelection(options.selection);
   const shortlist = openShortlist(options, selection, files, scan, sampler, log);
@@ -315,6 +320,28 @@ function sayPatterns(log: Log, texts: PatternTexts): void {
   say('Preferring to kill', texts.prefer);
   say('Will avoid killing', texts.avoid);
   say('Will ignore', texts.ignore);
+}
+
+function sayMatching(log: Log, { tables, onlyCgroup }: Matching): void {
+  for (const [index, { action, conditions }] of tables.entries()) {
+    const line = log.begin('start').text(`match ${index + 1}: ${action}`);
+    for (const { key, pattern } of conditions) line.text(` ${key} '`).foreign(pattern).text("'");
+    log.end();
+  }
+  if (onlyCgroup === null) return;
+  log.begin('start').text("Only processes in cgroup '").foreign(onlyCgroup).text("' and below will be killed");
+  log.end();
+}
+
+/** A guard that keeps to its own user's processes can read their programs. */
+function checkExeMatchers({ matching, procfs, selection }: GuardOptions, log: Log): void {
+  if (selection.onlyUid === process.geteuid?.()) return;
+  refuseBlindProtection(matching, procfs);
+  const blind = exeMatchers(matching, false);
+  const error = blind.length === 0 ? null : foreignExeError(procfs);
+  if (error === null) return;
+  const whose = "matches none of other users' processes, whose programs can't be read";
+  for (const label of blind) log.say('warn', `warning: ${label} ${whose}: ${error}`);
 }
 
 function raisePriority(log: Log): void {

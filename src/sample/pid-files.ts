@@ -5,7 +5,7 @@
  */
 import { EMFILE, ENFILE, ENOMEM } from '../../native-shims/errno.js';
 import { FdBatch } from '../../native-shims/fd-batch.js';
-import { close, O_DIRECTORY, O_RDONLY, open, openat, pread } from '../../native-shims/files.js';
+import { close, O_DIRECTORY, O_RDONLY, open, openat, pread, readlinkat } from '../../native-shims/files.js';
 import { cString, fixedBuffer } from '../../native-shims/libc.js';
 
 /** The part of the path after the pid. */
@@ -19,6 +19,8 @@ export const PID_OOM_SCORE = pidFile('oom_score');
 export const PID_OOM_SCORE_ADJ = pidFile('oom_score_adj');
 export const PID_COMM = pidFile('comm');
 export const PID_CMDLINE = pidFile('cmdline');
+export const PID_CGROUP = pidFile('cgroup');
+export const PID_EXE = pidFile('exe');
 
 const PID_TASK = pidFile('task');
 
@@ -57,6 +59,12 @@ export class PidFiles {
     return length;
   }
 
+  /** Fills `buffer` with where a link of `pid` leads. Returns the number of bytes, or -errno. */
+  readLink(pid: number, file: PidFile, buffer: Uint8Array): number {
+    this.path.set(file, this.writePid(pid));
+    return readlinkat(this.directoryFd, this.path, buffer);
+  }
+
   /** Opens the directory of a process's threads. Returns an fd for the caller to close, or -errno. */
   openThreads(pid: number): number {
     this.path.set(PID_TASK, this.writePid(pid));
@@ -71,6 +79,12 @@ export class PidFiles {
     const length = pread(fd, buffer, 0);
     close(fd);
     return length;
+  }
+
+  /** As `readLink`, of one of the threads in `threadsFd`. */
+  readLinkOfThread(threadsFd: number, tid: number, file: PidFile, buffer: Uint8Array): number {
+    this.path.set(file, this.writePid(tid));
+    return readlinkat(threadsFd, this.path, buffer);
   }
 
   /** From now on what was read may stay open for a while. */

@@ -29,6 +29,8 @@ import { parsePidStatusSwap, parsePidStatusTgid, parsePidStatusUid } from '../ke
 import {
   type CandidateTable,
   MARK_AVOIDED,
+  MARK_BIASED,
+  MARK_CHECKED,
   MARK_CHILD,
   MARK_GONE,
   MARK_IGNORED,
@@ -40,6 +42,7 @@ import {
   NAME_BYTES,
   UNKNOWN,
 } from '../shared/candidates.js';
+import type { Matchers } from './matchers.js';
 import {
   PID_COMM,
   PID_OOM_SCORE,
@@ -61,6 +64,8 @@ export interface NamePatterns {
 }
 
 export interface ScanOptions extends NamePatterns {
+  /** The admin's matchers beyond the name; null: none. */
+  matchers: Matchers | null;
   /** Read every process's owner (for --ignore-root-user and --only-user). */
   needUid: boolean;
   /** The guard's own pid as this procfs numbers it; null if it does not show the guard. */
@@ -95,15 +100,22 @@ export class ProcessScan {
   private readonly avoid: PosixRegex | null;
   private readonly ignore: PosixRegex | null;
   private readonly wayIn: PosixRegex | null;
+  private readonly matchers: Matchers | null;
   private readonly selfPid: number | null;
   /** Whether a pattern that ranks or excludes is to be matched with names. The way in is asked of leaders only. */
   readonly needsName: boolean;
   /** Whether owners exclude somebody. */
   readonly needsUid: boolean;
+  /** Whether a matcher ranks. */
+  readonly needsBias: boolean;
+  /** Whether a matcher, or --only-cgroup, may exclude somebody. */
+  readonly needsProtection: boolean;
+  /** The marks of what may raise a process's score; see `scoreBound`. */
+  readonly preferrers: number;
 
   constructor(
     private readonly files: PidFiles,
-    { prefer, avoid, ignore, wayIn, needUid, selfPid }: ScanOptions,
+    { prefer, avoid, ignore, wayIn, matchers, needUid, selfPid }: ScanOptions,
     private readonly children: Children,
   ) {
     this.pids = new PidWalk(files.directoryFd);
@@ -112,14 +124,13 @@ export class ProcessScan {
     this.avoid = avoid;
     this.ignore = ignore;
     this.wayIn = wayIn;
+    this.matchers = matchers;
     this.needsUid = needUid;
     this.selfPid = selfPid;
     this.needsName = prefer !== null || avoid !== null || ignore !== null;
-  }
-
-  /** Whether a pattern may raise a process's score. */
-  get prefers(): boolean {
-    return this.prefer !== null;
+    this.needsBias = matchers?.biases === true;
+    this.needsProtection = matchers?.protects === true;
+    this.preferrers = (prefer === null ? 0 : MARK_NAMED) | (matchers?.prefers === true ? MARK_BIASED : 0);
   }
 
   /** Fills `table` with all processes, in the order of the directory (by pid). Returns 0, or -errno if it can't be listed. */
@@ -172,6 +183,9 @@ export class ProcessScan {
     this.readName(table, row);
     this.readStatus(table, row);
     this.readMemory(table, row);
+    if (isKernelThread(table, row)) return;
+    this.readBias(table, row);
+    this.readProtection(table, row);
   }
 
   /** Reads the row's /proc/PID/stat, unless that was done. */
@@ -204,6 +218,27 @@ export class ProcessScan {
     if (avoid?.matches(this.name)) table.mark(row, MARK_AVOIDED);
     if (ignore?.matches(this.name)) table.mark(row, MARK_IGNORED);
     if (wayIn?.matches(this.name)) table.mark(row, MARK_WAY_IN);
+  }
+
+  /** Has the matchers prefer or avoid the row, unless that was done. */
+  readBias(table: CandidateTable, row: number): void {
+    if (this.matchers === null || table.hasMark(row, MARK_BIASED)) return;
+    table.mark(row, MARK_BIASED);
+    const result = this.matchers.bias(table, row, this);
+    if (result < 0) this.markUnread(table, row, result);
+  }
+
+  /** Has the matchers protect the row, and --only-cgroup exclude it, unless that was done. */
+  readProtection(table: CandidateTable, row: number): void {
+    if (this.matchers === null || table.hasMark(row, MARK_CHECKED)) return;
+    table.mark(row, MARK_CHECKED);
+    const result = this.matchers.protection(table, row, this);
+    if (result < 0) this.markUnread(table, row, result);
+  }
+
+  /** The numbers of all matchers that match the row (for `rank`). */
+  matchesOf(table: CandidateTable, row: number): number[] {
+    return this.matchers === null || isKernelThread(table, row) ? [] : this.matchers.matching(table, row, this);
   }
 
   /** Reads the row's owner and what it has in swap, unless that was done. Kernel threads have no such line, and nothing there. */
@@ -294,6 +329,8 @@ export class ProcessScan {
     this.readScore(table, row);
     if (this.needsName) this.readName(table, row);
     if (this.needsUid) this.readStatus(table, row);
+    if (this.needsBias) this.readBias(table, row);
+    if (this.needsProtection) this.readProtection(table, row);
   }
 
   private readScore(table: CandidateTable, row: number): void {

@@ -24,6 +24,14 @@ export const MARK_GONE = 1 << 8;
 export const MARK_WAY_IN = 1 << 9;
 /** It would give back less than the floor, and is passed over. */
 export const MARK_SMALL = 1 << 10;
+/** The matchers that prefer and avoid were asked (sample/matchers.ts). */
+export const MARK_BIASED = 1 << 11;
+/** Those that protect, and --only-cgroup, were asked. */
+export const MARK_CHECKED = 1 << 12;
+/** A matcher protects it. */
+export const MARK_PROTECTED = 1 << 13;
+/** It is in none of the cgroups that may be chosen. */
+export const MARK_OUTSIDE = 1 << 14;
 
 /** What a number column holds where the number is not known (or was not needed). */
 export const UNKNOWN = -9999;
@@ -56,6 +64,8 @@ export class CandidateTable {
   swapKib: Float64Array;
   startTimeTicks: Float64Array;
   marks: Int32Array;
+  /** The number of the matcher that has marked it; 0 for none. */
+  match: Int32Array;
   /** NAME_BYTES for each row, NUL-terminated; empty where the name was not needed. */
   names: Buffer;
 
@@ -75,6 +85,7 @@ export class CandidateTable {
     this.oomScore = columns.int32();
     this.oomScoreAdj = columns.int32();
     this.marks = columns.int32();
+    this.match = columns.int32();
     this.names = columns.names();
   }
 
@@ -99,6 +110,7 @@ export class CandidateTable {
     this.swapKib[row] = UNKNOWN;
     this.startTimeTicks[row] = UNKNOWN;
     this.marks[row] = 0;
+    this.match[row] = 0;
     this.names[row * NAME_BYTES] = 0;
     return row;
   }
@@ -134,13 +146,14 @@ export class CandidateTable {
     wider.oomScore.set(this.oomScore);
     wider.oomScoreAdj.set(this.oomScoreAdj);
     wider.marks.set(this.marks);
+    wider.match.set(this.match);
     wider.names.set(this.names);
     Object.assign(this, wider, { count: this.count });
   }
 }
 
-/* Five columns of 8 bytes, eight of 4, and the name. */
-const ROW_BYTES = 5 * 8 + 8 * 4 + NAME_BYTES;
+/* Five columns of 8 bytes, nine of 4, and the name. */
+const ROW_BYTES = 5 * 8 + 9 * 4 + NAME_BYTES;
 
 /**
  * All columns in one piece of memory, so large that it is mapped for itself: of a table that is made for 8,192 rows only

@@ -1,5 +1,6 @@
 /* What the configuration file and the command line ask of the guard: resolved, checked, in plain values. */
 import type { Limits } from './limits.js';
+import type { Matching } from './matching.js';
 import type { SelectionPolicy } from './selection.js';
 
 /** Under which name, and so with which defaults and manners, the program runs. */
@@ -19,6 +20,7 @@ export interface GuardOptions {
   limits: Limits;
   selection: SelectionPolicy;
   patterns: PatternTexts;
+  matching: Matching;
   /** The admin's way in is never chosen (shared/way-in.ts). */
   sparesWayIn: boolean;
   killGroup: boolean;

@@ -18,4 +18,8 @@ export interface RankedProcess {
   score: number | null;
   eligible: boolean;
   reason: Reason | null;
+  /** The matcher that counts, in words: `protected by match 2 (unit)`; null for none. */
+  match: string | null;
+  /** The numbers of all matchers that match. */
+  matches: number[];
 }

@@ -62,6 +62,8 @@ export type Reason =
   | '--ignore'
   | '--ignore-root-user'
   | '--only-user'
+  | '--only-cgroup'
+  | 'protected'
   | 'the way in'
   | 'gives back too little'
   | 'dead'

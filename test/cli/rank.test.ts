@@ -33,6 +33,8 @@ const KEYS = [
   'score',
   'eligible',
   'reason',
+  'match',
+  'matches',
 ];
 
 /** A process of the tree: `PID + number`, named after it. */
@@ -90,6 +92,8 @@ describe('rank --json', () => {
         score: 812,
         eligible: true,
         reason: null,
+        match: null,
+        matches: [],
       },
     ]);
     expect(Object.keys(ranking[0] as Ranked)).toEqual(KEYS);

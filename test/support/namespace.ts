@@ -14,6 +14,10 @@ export interface HogOptions {
   children?: number;
   /** A process group of its own. */
   ownGroup?: boolean;
+  /** Another node to run it. */
+  program?: string;
+  /** The directory of a cgroup to run it in. */
+  cgroup?: string;
 }
 
 export interface Scenario {

@@ -1,5 +1,5 @@
 /* Makes a tree that looks like /proc, for tests of everything that reads one (--procfs). */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { onTestFinished } from 'vitest';
@@ -19,13 +19,17 @@ export interface FakeProcess {
   /** Nothing says so if it is left out. */
   swapKib?: number;
   /** Other threads, with the RSS that each shows. */
-  threads?: readonly { tid: number; rssPages: number }[];
+  threads?: readonly { tid: number; rssPages: number; exe?: string; cmdline?: string }[];
   oomScore?: number | string | null;
   oomScoreAdj?: number | string | null;
   uid?: number | null;
   /** Of a thread, the process that it belongs to. */
   tgid?: number;
   cmdline?: string | null;
+  /** Where the link to the program leads; there is none if it is left out. */
+  exe?: string;
+  /** The path on cgroup v2, or with a newline the whole file; there is none if it is left out. */
+  cgroup?: string;
   /** The whole stat file instead, or null for none. */
   stat?: string | null;
 }
@@ -74,7 +78,13 @@ export function writeProcess(root: string, process: FakeProcess): void {
   for (const thread of threads) {
     mkdirSync(path.join(directory, 'task', String(thread.tid)));
     writeFileSync(path.join(directory, 'task', String(thread.tid), 'statm'), statmOf(thread.rssPages, sharedPages));
+    if (thread.exe !== undefined) symlinkSync(thread.exe, path.join(directory, 'task', String(thread.tid), 'exe'));
+    const { cmdline } = thread;
+    if (cmdline !== undefined) writeFileSync(path.join(directory, 'task', String(thread.tid), 'cmdline'), cmdline);
   }
+  if (process.exe !== undefined) symlinkSync(process.exe, path.join(directory, 'exe'));
+  const { cgroup } = process;
+  if (cgroup !== undefined) file('cgroup', cgroup.includes('\n') ? cgroup : `0::${cgroup}\n`);
   file('cmdline', process.cmdline === undefined ? `proc\0--pid\0${pid}\0` : process.cmdline);
 }
 

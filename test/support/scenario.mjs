@@ -23,10 +23,11 @@ function meminfo() {
 
 /** Starts a hog that waits; resolves when it is ready to grow. */
 async function startHog(options) {
-  const child = spawn(process.execPath, [HOG, JSON.stringify(options)], {
+  const child = spawn(options.program ?? process.execPath, [HOG, JSON.stringify(options)], {
     stdio: ['pipe', 'pipe', 'inherit'],
     detached: options.ownGroup === true,
   });
+  if (options.cgroup !== undefined) writeFileSync(path.join(options.cgroup, 'cgroup.procs'), String(child.pid));
   const hog = { pid: child.pid, events: [], exit: null, child };
   hog.ended = new Promise((resolve) => {
     child.on('exit', (code, signal) => {

@@ -26,6 +26,8 @@ export function ranked(pid: number, facts: Partial<RankedProcess> = {}): RankedP
     score: 600,
     eligible: true,
     reason: null,
+    match: null,
+    matches: [],
     ...facts,
   };
 }
@@ -69,6 +71,7 @@ export const GOOD: Facts = {
   vm: { overcommitMemory: 0, panicOnOom: 0, oomKillAllocatingTask: 0 },
   ranking: [ranked(100)],
   patterns: [],
+  exeError: null,
   hooks: [],
   sysrqError: null,
 };

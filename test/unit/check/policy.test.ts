@@ -23,6 +23,7 @@ it('the defaults, in values', () => {
     sparesWayIn: true,
     onlyUid: null,
     patterns: { prefer: null, avoid: null, ignore: null },
+    matching: { tables: [], onlyCgroup: null },
     ignoreRootUser: false,
     killGroup: false,
     kernelOom: false,

@@ -75,6 +75,7 @@ describe('without options', () => {
         selection: persona === 'earlyoom' ? SELECTION : { ...EARLYOOM_SELECTION, floorKib: 4096, youngestFirst: true },
         sparesWayIn: persona === 'oom-backstop',
         patterns: { prefer: null, avoid: null, ignore: null },
+        matching: { tables: [], onlyCgroup: null },
         killGroup: false,
         kernelOom: false,
         dryrun: false,
@@ -100,6 +101,18 @@ describe("the own persona's options", () => {
     [['--only-user', '4294967294'], { selection: { onlyUid: 4294967294 } }],
     [['--only-user', 'root'], { selection: { onlyUid: 0 } }],
     [['--no-way-in'], { sparesWayIn: false }],
+    [['--only-cgroup', '/a*'], { matching: { tables: [], onlyCgroup: '/a*' } }],
+    [
+      ['--match', 'protect:unit=a=b:c.service', '--match=prefer:user=0'],
+      {
+        matching: {
+          tables: [
+            { action: 'protect', conditions: [{ key: 'unit', pattern: 'a=b:c.service', uid: -1 }] },
+            { action: 'prefer', conditions: [{ key: 'user', pattern: '0', uid: 0 }] },
+          ],
+        },
+      },
+    ],
   ])('%j', (args, expected) => {
     expect(options(args, 'oom-backstop')).toMatchObject(expected);
   });
@@ -308,6 +321,7 @@ describe('over settings', () => {
     selection: { ...EARLYOOM_SELECTION, rankBy: 'rss', ignoreRootUser: true, floorKib: 7 },
     sparesWayIn: false,
     patterns: { prefer: 'p', avoid: 'a', ignore: 'i' },
+    matching: { tables: [], onlyCgroup: '/a' },
     killGroup: true,
     kernelOom: true,
     dryrun: true,

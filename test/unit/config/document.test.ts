@@ -31,6 +31,12 @@ describe('what is generated from the schema', () => {
 });
 
 describe('the example file', () => {
+  it('has a matcher that is valid, but for the user, whom not every machine has', () => {
+    const table = /^# (\[\[match\]\]\n(?:# .*\n)+)/m.exec(textOf(EXAMPLE))?.[1]?.replace(/^# /gm, '') ?? '';
+    const loaded = loadConfig([configFile(table.replace('"postgres"', '"root"'))], TOTALS);
+    expect(loaded).toMatchObject({ settings: { matching: { tables: [{ action: 'protect' }] } } });
+  });
+
   it('sets nothing: sections without keys', () => {
     expect(JSON.parse(JSON.stringify(parse(textOf(EXAMPLE))))).toEqual(
       Object.fromEntries(CONFIG_TABLE.map((section) => [section.name, {}])),

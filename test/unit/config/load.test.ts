@@ -72,6 +72,8 @@ const KEYS: readonly [string, string, Partial<Settings>][] = [
   ['selection.prefer', '"^(a|b)$"', { patterns: { ...PATTERNS, prefer: '^(a|b)$' } }],
   ['selection.avoid', "'\\.so$'", { patterns: { ...PATTERNS, avoid: '\\.so$' } }],
   ['selection.ignore', '"[[:digit:]]{2}"', { patterns: { ...PATTERNS, ignore: '[[:digit:]]{2}' } }],
+  ['selection.only_user', '"root"', { selection: { ...SELECTION, onlyUid: 0 } }],
+  ['selection.only_cgroup', '"/a"', { matching: { tables: [], onlyCgroup: '/a' } }],
   ['hooks.before_kill', '"/bin/before"', { beforeKill: '/bin/before' }],
   ['hooks.after_kill', '"/bin/after"', { afterKill: '/bin/after' }],
   ['hooks.notify_dbus', 'true', { notifyDbus: true }],
@@ -105,7 +107,10 @@ describe('a key', () => {
   });
 
   it('"" is no pattern and no hook', () => {
-    const all = ['selection.prefer', 'selection.avoid', 'selection.ignore', 'hooks.before_kill', 'hooks.after_kill'];
+    const all = [
+      ...['selection.prefer', 'selection.avoid', 'selection.ignore', 'selection.only_user', 'selection.only_cgroup'],
+      ...['hooks.before_kill', 'hooks.after_kill'],
+    ];
     expect(settings(all.map((key) => `${key} = ""\n`).join(''))).toEqual(DEFAULTS);
   });
 
@@ -116,6 +121,9 @@ describe('a key', () => {
     ['selection.avoid', '"(a"', "'(a'", 'does not compile'],
     ['selection.prefer', `"it's ["`, `"it's ["`, 'does not compile'],
     ['selection.ignore', '"a\\u0000b"', '"a\\u0000b"', 'holds a NUL'],
+    ['selection.only_user', '"nobody-here"', "'nobody-here'", 'no such user'],
+    ['selection.only_user', '"4294967295"', "'4294967295'", 'no such user'],
+    ['selection.only_cgroup', '"user.slice"', "'user.slice'", 'begins with neither / nor *'],
     ['hooks.before_kill', '"hook.sh"', "'hook.sh'", 'not an absolute path'],
     ['hooks.after_kill', '"./hook.sh"', "'./hook.sh'", 'not an absolute path'],
     ['hooks.after_kill', '"/a\\u0000b"', '"/a\\u0000b"', 'holds a NUL'],

@@ -218,14 +218,16 @@ describe('the ranking by memory', () => {
           if (unknown & 1) table.oomScoreAdj[row] = UNKNOWN;
           if (unknown & 2) table.swapKib[row] = UNKNOWN;
           if (unknown & 4) table.marks[row] = 0;
-          expect(scoreBound(table, row, BY_MEMORY, prefers, SWAP_USED_KIB)).toBeGreaterThanOrEqual(score);
+          expect(scoreBound(table, row, BY_MEMORY, prefers ? MARK_NAMED : 0, SWAP_USED_KIB)).toBeGreaterThanOrEqual(
+            score,
+          );
         }
       }),
       { numRuns: 500 },
     );
     const table = tableOf([{ pid: 7 }]);
     table.anonKib[0] = UNKNOWN;
-    expect(scoreBound(table, 0, BY_MEMORY, false, 0)).toBe(Number.POSITIVE_INFINITY);
+    expect(scoreBound(table, 0, BY_MEMORY, 0, 0)).toBe(Number.POSITIVE_INFINITY);
   });
 });
 

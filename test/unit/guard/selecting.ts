@@ -3,12 +3,15 @@ import { onTestFinished } from 'vitest';
 import { close } from '../../../native-shims/files.js';
 import { ProcessList } from '../../../src/guard/process-list.js';
 import { Selector } from '../../../src/guard/selector.js';
+import { Matchers } from '../../../src/sample/matchers.js';
 import { PidFiles } from '../../../src/sample/pid-files.js';
 import { ProcessScan, type ScanOptions } from '../../../src/sample/process-scan.js';
+import { type Matching, NO_MATCHING } from '../../../src/shared/matching.js';
 import { EARLYOOM_SELECTION, type SelectionPolicy } from '../../../src/shared/selection.js';
 import { type FakeProcess, procTree } from '../../support/proc-tree.js';
 
-export interface Setup extends Partial<ScanOptions>, Partial<SelectionPolicy> {
+export interface Setup extends Partial<Omit<ScanOptions, 'matchers'>>, Partial<SelectionPolicy> {
+  matching?: Matching;
   setAside?: ProcessList;
   isChild?: (pid: number) => boolean;
 }
@@ -28,6 +31,7 @@ export function selectorOf(processes: readonly FakeProcess[], setup: Setup = {})
     swapCounts = false,
     setAside = new ProcessList(),
     isChild = () => false,
+    matching = NO_MATCHING,
     ...scan
   } = setup;
   const options = {
@@ -35,6 +39,7 @@ export function selectorOf(processes: readonly FakeProcess[], setup: Setup = {})
     avoid: null,
     ignore: null,
     wayIn: null,
+    matchers: Matchers.of(files, matching),
     needUid: ignoreRootUser || onlyUid !== -1,
     selfPid: null,
     ...scan,

@@ -4,11 +4,13 @@ import { PosixRegex } from '../../../native-shims/regex.js';
 import { pickVictim, rankOrder } from '../../../src/decide/ranking.js';
 import { ProcessList } from '../../../src/guard/process-list.js';
 import type { Selector } from '../../../src/guard/selector.js';
-import { PidFiles } from '../../../src/sample/pid-files.js';
+import { PID_CGROUP, PID_CMDLINE, PidFiles } from '../../../src/sample/pid-files.js';
 import { MARK_SMALL } from '../../../src/shared/candidates.js';
+import type { MatchAction } from '../../../src/shared/matching.js';
 import { EARLYOOM_SELECTION } from '../../../src/shared/selection.js';
 import { emptyVictim } from '../../../src/shared/victim.js';
 import { WAY_IN_REGEX } from '../../../src/shared/way-in.js';
+import { tablesOf } from '../../support/matching.js';
 import type { FakeProcess } from '../../support/proc-tree.js';
 import { recordingLog } from '../recording-log.js';
 import { MACHINE_KIB, type Setup, selectorOf, victimOf } from './selecting.js';
@@ -199,6 +201,94 @@ describe('the lean selection', () => {
     );
     expect(chosen).toBeGreaterThan(200);
   }, 60_000);
+
+  it('finds the victim of a full scan with matchers, whichever facts they ask for', () => {
+    const process = fc
+      .tuple(
+        PROCESS,
+        fc.record({
+          cmdline: fc.constantFrom('a\0', 'b\0--big\0', ''),
+          exe: fc.constantFrom('/bin/a', '/bin/b'),
+          cgroup: fc.constantFrom('/', '/in', '/in/a.service', '/out/b.service', '/docker/'.padEnd(72, 'c')),
+        }),
+      )
+      .map(([facts, more]) => ({ ...facts, ...more }));
+    const conditions = fc.record(
+      {
+        comm: fc.constantFrom('wanted*', '*'),
+        cmdline: fc.constantFrom('*big*', '/a/'),
+        exe: fc.constantFrom('/bin/a', '/**'),
+        user: fc.constantFrom('0', '1000'),
+        cgroup: fc.constantFrom('/in', '/*/*.service'),
+        unit: fc.constantFrom('a.service', '*'),
+        container: fc.constantFrom('*', 'd*'),
+      },
+      { requiredKeys: [] },
+    );
+    const matching = fc.record({
+      // Without conditions a table would match everybody.
+      tables: fc.array(
+        fc
+          .tuple(fc.constantFrom<MatchAction>('prefer', 'prefer', 'avoid', 'protect'), conditions)
+          .filter(([, each]) => Object.keys(each).length > 0),
+        { maxLength: 3 },
+      ),
+      onlyCgroup: fc.constantFrom(null, null, null, '/in'),
+    });
+    const setup = fc.record({
+      prefer: fc.constantFrom(null, PATTERNS.prefer),
+      avoid: fc.constantFrom(null, PATTERNS.avoid),
+      rankBy: fc.constantFrom('oom_score', 'memory'),
+      floorKib: fc.constantFrom(0, 0, 5),
+      swapCounts: fc.boolean(),
+    });
+    let chosen = 0;
+    let differs = 0;
+    fc.assert(
+      fc.property(
+        fc.array(process, { maxLength: 12 }),
+        setup,
+        matching,
+        (processes, options, { tables, onlyCgroup }) => {
+          const crowd = processes.map((each, index) => ({ pid: 10 + index, ...each }));
+          const all = { ...options, matching: { ...tablesOf(...tables), onlyCgroup } };
+          const selector = selectorOf(crowd, all);
+          const row = selector.select();
+          const lean = row === -1 ? -1 : selector.table.pid[row];
+          const full = fullScan(selector, all);
+          if (full !== -1) chosen++;
+          expect(lean).toBe(full);
+          if (victimOf(crowd, options) !== full) differs++;
+        },
+      ),
+      { numRuns: 400 },
+    );
+    expect(chosen).toBeGreaterThan(150);
+    expect(differs).toBeGreaterThan(20);
+  }, 60_000);
+
+  it('asks matchers of nobody who is too far behind, and those that protect of who would lead only', () => {
+    const others = Array.from({ length: 20 }, (_, index) => ({ pid: 20 + index, oomScore: index < 5 ? 300 : 650 }));
+    const matching = tablesOf(['prefer', { cmdline: '*big*' }], ['protect', { exe: '/opt/**', cgroup: '/x' }]);
+    const selector = selectorOf([...others, { pid: 50, oomScore: 700, cgroup: '/' }], { matching });
+    const read = vi.spyOn(PidFiles.prototype, 'read');
+    onTestFinished(() => read.mockRestore());
+    selector.select();
+    // oom_score of all; the arguments of those whom a preference could put ahead; the cgroup of the leader.
+    expect(read.mock.calls.filter(([pid]) => pid < 25).length).toBe(5);
+    expect(read.mock.calls.filter(([pid]) => pid >= 25 && pid < 50).length).toBe(15 * 2);
+    expect(read.mock.calls.filter(([, file]) => file === PID_CGROUP).map(([pid]) => pid)).toEqual([50]);
+  });
+
+  it('is not slowed down by matchers that there are none of', () => {
+    const selector = selectorOf([{ pid: 20 }, { pid: 21, oomScore: 700 }]);
+    const read = vi.spyOn(PidFiles.prototype, 'read');
+    const readLink = vi.spyOn(PidFiles.prototype, 'readLink');
+    onTestFinished(() => void vi.restoreAllMocks());
+    selector.select();
+    expect(read.mock.calls.filter(([, file]) => file === PID_CGROUP || file === PID_CMDLINE)).toEqual([]);
+    expect(readLink).not.toHaveBeenCalled();
+  });
 
   it.each<[string, Setup, number, number]>([
     // setup, files read of the 20 who don't lead, files read in all: the leader's are five

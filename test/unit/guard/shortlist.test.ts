@@ -10,10 +10,13 @@ import { ProcessList } from '../../../src/guard/process-list.js';
 import { Selector } from '../../../src/guard/selector.js';
 import { Shortlist, scoreFactorOf } from '../../../src/guard/shortlist.js';
 import { AllocationClock } from '../../../src/sample/allocation-clock.js';
+import { Matchers } from '../../../src/sample/matchers.js';
 import { PidFiles } from '../../../src/sample/pid-files.js';
 import { PidWalk } from '../../../src/sample/pid-walk.js';
 import { NO_CHILDREN, ProcessScan } from '../../../src/sample/process-scan.js';
+import { type Matching, NO_MATCHING } from '../../../src/shared/matching.js';
 import { EARLYOOM_SELECTION } from '../../../src/shared/selection.js';
+import { tablesOf } from '../../support/matching.js';
 import { type FakeProcess, procTree, writeProcess } from '../../support/proc-tree.js';
 
 const MACHINE = { memTotalKib: 16_000_000, swapTotalKib: 0, swapFreeKib: 0 };
@@ -22,6 +25,12 @@ const PATTERNS = {
   avoid: PosixRegex.compile('shunned'),
   ignore: PosixRegex.compile('never'),
 };
+/** By the arguments, which are as the name. */
+const MATCHING = tablesOf(
+  ['prefer', { cmdline: 'wanted' }],
+  ['avoid', { cmdline: 'shunned' }],
+  ['protect', { cmdline: 'never' }],
+);
 const NO_PATTERNS = { prefer: null, avoid: null, ignore: null };
 
 interface Process {
@@ -90,7 +99,7 @@ class FakeMachine {
     const { comm, kib, adj } = this.alive.get(pid) as Process;
     const points = Math.floor((kib * 1000) / MACHINE.memTotalKib) + adj;
     const oomScore = adj === -1000 ? 0 : Math.max(0, Math.trunc(((1000 + points) * 2) / 3));
-    return { pid, comm, oomScore, oomScoreAdj: adj, rssPages: Math.floor(kib / 4) };
+    return { pid, comm, cmdline: comm, oomScore, oomScoreAdj: adj, rssPages: Math.floor(kib / 4) };
   }
 
   private writeCounters(): void {
@@ -105,6 +114,7 @@ function guardOf(
   machine: FakeMachine,
   patterns: typeof NO_PATTERNS | typeof PATTERNS = NO_PATTERNS,
   rankBy: 'oom_score' | 'memory' = 'oom_score',
+  matching: Matching = NO_MATCHING,
 ) {
   const open = (): PidFiles => {
     const files = PidFiles.open(machine.root);
@@ -115,7 +125,11 @@ function guardOf(
   const clock = AllocationClock.open(machine.root);
   if (typeof clock === 'number') throw new Error(`no vmstat: ${clock}`);
   const files = open();
-  const scan = new ProcessScan(files, { ...patterns, wayIn: null, needUid: false, selfPid: null }, NO_CHILDREN);
+  const scan = new ProcessScan(
+    files,
+    { ...patterns, wayIn: null, matchers: Matchers.of(files, matching), needUid: false, selfPid: null },
+    NO_CHILDREN,
+  );
   const policy = { ...EARLYOOM_SELECTION, rankBy, machineKib: MACHINE.memTotalKib };
   const shortlist = new Shortlist(scan, new PidWalk(open().directoryFd), clock, policy, MACHINE, 2 / 3);
   const full = new Selector(files, scan, policy, new ProcessList(), null, MACHINE);
@@ -233,6 +247,14 @@ describe('Shortlist', () => {
     expect(guard.select()).toEqual({ pid: 180, proved: true });
   });
 
+  it('keeps the protected off its list, and counts who is preferred by a matcher as a lead', () => {
+    const spared = Array.from({ length: 40 }, () => plain(6_000_000, 0, 'never'));
+    const machine = new FakeMachine([...spared, ...CROWD, plain(500_000, 0, 'wanted'), plain(600_000)]);
+    const guard = guardOf(machine, NO_PATTERNS, 'oom_score', MATCHING);
+    guard.sweep();
+    expect(guard.select()).toEqual({ pid: 180, proved: true });
+  });
+
   it('never finds another victim than the full scan', () => {
     const process = fc.record({
       comm: fc.constantFrom('plain', 'plain', 'wanted', 'shunned', 'never'),
@@ -261,9 +283,10 @@ describe('Shortlist', () => {
         fc.array(event, { maxLength: 5 }),
         fc.constantFrom(NO_PATTERNS, PATTERNS),
         fc.constantFrom('oom_score', 'memory'),
-        (processes, events, patterns, rankBy) => {
+        fc.constantFrom(NO_MATCHING, MATCHING),
+        (processes, events, patterns, rankBy, matching) => {
           const machine = new FakeMachine(processes);
-          const guard = guardOf(machine, patterns, rankBy);
+          const guard = guardOf(machine, patterns, rankBy, matching);
           guard.sweep();
           for (const each of events) {
             const pid = 'who' in each ? (machine.pids[each.who % machine.pids.length] as number) : 0;

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -141,5 +141,41 @@ describe('closeRange', () => {
   it('a range without any is fine, one that ends before it begins is not', () => {
     expect(files.closeRange(0x7fffffff, 0x7fffffff)).toBe(0);
     expect(files.closeRange(2000, 1999)).toBe(-EINVAL);
+  });
+});
+
+describe('readlinkat', () => {
+  it('fills the buffer with where the link leads, bytes as they are, and no NUL', () => {
+    const dir = directory();
+    const leads = Buffer.from([0x2f, 0xff, 0x61]);
+    symlinkSync(leads, path.join(dir, 'link'));
+    const buffer = fixedBuffer(8).fill(0x78);
+    expect(files.readlinkat(openDirectory(dir), cString('link'), buffer)).toBe(3);
+    expect(buffer).toEqual(Buffer.concat([leads, Buffer.from('xxxxx')]));
+  });
+
+  it('says the length of the buffer where that is too small, and writes no further', () => {
+    const dir = directory();
+    symlinkSync('/a/long/way', path.join(dir, 'link'));
+    const buffer = fixedBuffer(8).fill(0x78);
+    expect(files.readlinkat(openDirectory(dir), cString('link'), buffer.subarray(0, 4))).toBe(4);
+    expect(buffer.toString()).toBe('/a/lxxxx');
+  });
+
+  it("reads the link of a process's own program", () => {
+    const buffer = fixedBuffer(4096);
+    const length = files.readlinkat(openDirectory('/proc'), cString('self/exe'), buffer);
+    expect(buffer.toString('utf8', 0, length)).toBe(process.execPath);
+  });
+
+  it('says with -errno what is wrong', () => {
+    const dir = directory();
+    const at = openDirectory(dir);
+    const buffer = fixedBuffer(8);
+    expect(files.readlinkat(at, cString('none'), buffer)).toBe(-ENOENT);
+    expect(files.readlinkat(at, cString('a'), buffer)).toBe(-EINVAL); // no link
+    expect(files.readlinkat(at, cString('a/x'), buffer)).toBe(-ENOTDIR);
+    expect(files.readlinkat(99_999, cString('a'), buffer)).toBe(-EBADF);
+    expect(files.readlinkat(openDirectory('/proc'), cString('2/exe'), buffer)).toBe(-ENOENT); // a kernel thread
   });
 });

@@ -30,7 +30,7 @@ function scanOf(root: string, options: Partial<ScanOptions> = {}, isChild = (_pi
   onTestFinished(() => void close(files.directoryFd));
   const scan = new ProcessScan(
     files,
-    { prefer: null, avoid: null, ignore: null, wayIn: null, needUid: false, selfPid: null, ...options },
+    { prefer: null, avoid: null, ignore: null, wayIn: null, matchers: null, needUid: false, selfPid: null, ...options },
     { isChild },
   );
   const table = new CandidateTable();
