@@ -3,6 +3,7 @@
  * oom-backstop.toml(5). `npm run docs` writes them, and a test fails when they are stale.
  */
 import { wrap } from '../shared/wrap.js';
+import { RULE_KEYS, RULES_DESCRIPTION, type RuleKeyRow } from './rules.js';
 import { CONFIG_TABLE, type KeyRow, type SectionRow } from './schema.js';
 
 interface Document {
@@ -33,7 +34,19 @@ function exampleFile(): string {
     '# Of a key that is set more than once the last one counts; the command line counts more than any file. Every key is',
     '# shown with its default. oom-backstop.toml(5) says more. After a change: systemctl restart oom-backstop',
   ];
-  return `${[head, ...CONFIG_TABLE.map(exampleSection)].map((lines) => lines.join('\n')).join('\n\n')}\n`;
+  const parts = [head, ...CONFIG_TABLE.map(exampleSection), exampleRule()];
+  return `${parts.map((lines) => lines.join('\n')).join('\n\n')}\n`;
+}
+
+/** A rule as an example, all of it commented out: there may be any number of them, and there is none by default. */
+function exampleRule(): string[] {
+  const keys = RULE_KEYS.flatMap((key) => [
+    '',
+    ...comment(key.description),
+    ...comment(`Valid: ${key.valid}. Default: ${toml(key.default)}`),
+    `##${key.name} = ${toml(key.example)}`,
+  ]);
+  return [...comment(RULES_DESCRIPTION), '##[[rule]]', ...keys];
 }
 
 function exampleSection(section: SectionRow): string[] {
@@ -56,7 +69,10 @@ function toml(value: string | boolean): string {
 }
 
 function markdownTable(): string {
-  const rows = CONFIG_TABLE.flatMap((section) => section.keys.map((key) => markdownRow(section, key)));
+  const rows = [
+    ...CONFIG_TABLE.flatMap((section) => section.keys.map((key) => markdownRow(section, key))),
+    ...RULE_KEYS.map(markdownRuleRow),
+  ];
   return ['| key | meaning | valid | default | option |', '|---|---|---|---|---|', ...rows].join('\n');
 }
 
@@ -72,12 +88,31 @@ function markdownRow(section: SectionRow, key: KeyRow): string {
   return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
 }
 
+function markdownRuleRow(key: RuleKeyRow): string {
+  const cells = [`\`[[rule]] ${key.name}\``, key.description, key.valid, `\`${toml(key.default)}\``, ''];
+  return `| ${cells.map((cell) => cell.replaceAll('|', '\\|').replaceAll('*', '\\*')).join(' | ')} |`;
+}
+
 function manualEntries(): string {
-  return CONFIG_TABLE.flatMap((section) => [
+  const sections = CONFIG_TABLE.flatMap((section) => [
     `.SS [${section.name}]`,
     ...sentences(section.description),
     ...section.keys.flatMap(manualEntry),
-  ]).join('\n');
+  ]);
+  const rules = ['.SS [[rule]]', ...sentences(RULES_DESCRIPTION), ...RULE_KEYS.flatMap(manualRuleEntry)];
+  return [...sections, ...rules].join('\n');
+}
+
+function manualRuleEntry(key: RuleKeyRow): string[] {
+  return [
+    '.TP',
+    `.BR ${roff(key.name)} " = " ${quoted(toml(key.default))}`,
+    ...sentences(key.description),
+    '.br',
+    `Valid: ${roff(key.valid)}.`,
+    '.br',
+    `Example: ${roff(`${key.name} = ${toml(key.example)}`)}`,
+  ];
 }
 
 function manualEntry(key: KeyRow): string[] {

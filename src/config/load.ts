@@ -15,9 +15,11 @@ import { parse, TomlError } from 'smol-toml';
 import type * as z from 'zod';
 import { strerror } from '../../native-shims/errno.js';
 import type { Settings } from '../shared/options.js';
+import { type PressureRule, RULES_MAX } from '../shared/rules.js';
 import { EARLYOOM_SELECTION } from '../shared/selection.js';
 import { nearest } from './nearest.js';
 import type { Limit } from './quantity.js';
+import { mergeRules, type NamedRule, type RuleMistake, readRules } from './rules.js';
 import { CONFIG_TABLE, type Config, configSchema, type SectionName } from './schema.js';
 
 /** What the sizes of limits are shares of, in KiB. */
@@ -45,6 +47,9 @@ type Table = Record<string, unknown>;
 type LimitSection = 'memory' | 'swap';
 type Side = 'term' | 'kill';
 
+/** Not a section: an array of tables. */
+const RULES = 'rule';
+
 const SIDES: readonly Side[] = ['term', 'kill'];
 const SECTIONS: readonly string[] = CONFIG_TABLE.map((row) => row.name);
 
@@ -56,6 +61,8 @@ interface FileRead {
   sections: Readonly<Record<string, Table>>;
   /** Those with one; all, where it can't be told. */
   wrong: readonly string[];
+  /** Its PSI rules; none that is wrong. */
+  rules: readonly NamedRule[];
 }
 
 /** Where a key is from. */
@@ -71,25 +78,35 @@ export function loadConfig(files: readonly string[], totals: Totals): Loaded {
   const resolver = new LimitResolver(merged);
   const mem = resolver.memory(totals.memTotalKib);
   const swap = resolver.swap(totals.swapTotalKib);
-  const errors = [...read.flatMap((each) => each.errors), ...resolver.errors];
+  const { rules, withoutDefault, tooMany } = mergeRules(read.map((each) => each.rules));
+  const many = tooMany ? [`[[rule]]: ${rules.length} rules in all (valid: at most ${RULES_MAX})`] : [];
+  const errors = [...read.flatMap((each) => each.errors), ...resolver.errors, ...many];
   if (errors.length > 0 || mem === null || swap === null) return { errors: atMost(errors, ERRORS_MAX) };
-  return { settings: settingsOf(merged.config, mem, swap), warnings: resolver.warnings };
+  const settings = settingsOf(merged.config, mem, swap, rules);
+  if (withoutDefault) settings.defaultRule = false;
+  return { settings, warnings: resolver.warnings };
 }
 
 function readFile(file: string): FileRead {
   const table = readTable(file);
-  if (typeof table === 'string') return { file, errors: [`${file}: ${table}`], sections: {}, wrong: SECTIONS };
-  const issues = issuesOf(table);
+  if (typeof table === 'string')
+    return { file, errors: [`${file}: ${table}`], sections: {}, wrong: SECTIONS, rules: [] };
+  const { [RULES]: ruleTables = [], ...sections } = table;
+  const { rules, mistakes } = readRules(ruleTables);
+  const issues = issuesOf(sections);
   const wrong = issues.map((issue) => issue.path[0] as string | undefined);
   return {
     file,
-    errors: issues.flatMap((issue) => describe(issue, table)).map((error) => `${file}: ${error}`),
+    errors: [...issues.flatMap((issue) => describe(issue, table)), ...mistakes.map(describeRule)].map(
+      (error) => `${file}: ${error}`,
+    ),
     sections: Object.fromEntries(
       Object.entries(table as Record<string, Table>).filter(
         ([name]) => SECTIONS.includes(name) && !wrong.includes(name),
       ),
     ),
     wrong: SECTIONS.filter((name) => wrong.includes(name)),
+    rules,
   };
 }
 
@@ -170,12 +187,19 @@ function describe(issue: z.core.$ZodIssue, table: Table): string[] {
   return [`${section}.${key} = ${shown(value)}: ${what} (valid: ${keyRow.valid})`];
 }
 
+/** Rules are counted from 1, as whoever looks for one in a file does. */
+function describeRule({ rule, key, value, what, valid }: RuleMistake): string {
+  const table = rule === null ? RULES : `[[rule]] ${rule + 1}`;
+  const told = key === null ? table : `${table}: ${shownKey(key)}`;
+  return `${told}${value === undefined ? '' : ` = ${shown(value)}`}: ${what} (valid: ${valid})`;
+}
+
 function valueAt(table: Table, keys: readonly PropertyKey[]): unknown {
   return keys.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown>)[key], table);
 }
 
 function unknownSection(name: string, value: unknown): string {
-  const valid = `valid: ${SECTIONS.map((each) => `[${each}]`).join(', ')}`;
+  const valid = `valid: ${[...SECTIONS.map((each) => `[${each}]`), '[[rule]]'].join(', ')}`;
   // [[name]] is an array of tables.
   if (!isTable(Array.isArray(value) ? value[0] : value)) {
     return `${shownKey(name)}: a key outside of a section${didYouMean(name, allKeys())} (${valid})`;
@@ -328,7 +352,12 @@ class LimitResolver {
   }
 }
 
-function settingsOf({ guard, selection, hooks }: Config, mem: Percentages, swap: Percentages): Settings {
+function settingsOf(
+  { guard, pressure, selection, hooks }: Config,
+  mem: Percentages,
+  swap: Percentages,
+  rules: readonly PressureRule[],
+): Settings {
   return {
     limits: {
       memTermPercent: mem.term,
@@ -355,5 +384,7 @@ function settingsOf({ guard, selection, hooks }: Config, mem: Percentages, swap:
     afterKill: hooks.after_kill,
     notifyDbus: hooks.notify_dbus,
     reportIntervalMs: guard.report_interval,
+    rules,
+    defaultRule: pressure.default_rule,
   };
 }

@@ -155,12 +155,17 @@ export class RuleWatch {
     if (this.count > 0 && totalUs < (this.stalls[this.newest] as number)) this.forget();
     const spacingMs = rule.windowMs / SAMPLES_PER_WINDOW;
     if (this.count === 0 || now.ms - (times[this.newest] as number) >= spacingMs) this.keep(reading, totalUs, now);
-    const base = this.baseAt(now);
+    const back = this.stepsBack(now);
+    const base = this.sampleAt(back);
     const overMs = Math.max(now.ms - (times[base] as number), rule.windowMs);
-    const stallUs = totalUs - (this.stalls[base] as number);
-    figures[STALL_PERCENT] = Math.min(100, (100 * stallUs) / (overMs * US_PER_MS));
-    const refaultPages = Math.max(0, reading.refaultPages - (this.refaults[base] as number));
-    figures[REFAULTS_PER_S] = (refaultPages * MS_PER_S) / overMs;
+    const meanUs = (totalUs - (this.stalls[base] as number)) / overMs;
+    // Where the looks have just begun, that mean is over a long calm: what is younger than the window counts for itself.
+    const younger = this.sampleAt(Math.max(back - 1, 0));
+    const recentUs = (totalUs - (this.stalls[younger] as number)) / rule.windowMs;
+    figures[STALL_PERCENT] = Math.min(100, (100 * Math.max(meanUs, recentUs)) / US_PER_MS);
+    const mean = Math.max(0, reading.refaultPages - (this.refaults[base] as number)) / overMs;
+    const recent = Math.max(0, reading.refaultPages - (this.refaults[younger] as number)) / rule.windowMs;
+    figures[REFAULTS_PER_S] = Math.max(mean, recent) * MS_PER_S;
   }
 
   private keep(reading: PressureReading, totalUs: number, now: Now): void {
@@ -171,14 +176,15 @@ export class RuleWatch {
     this.refaults[this.newest] = reading.refaultPages;
   }
 
-  /** The youngest sample that is as old as the window, or the oldest. */
-  private baseAt(now: Now): number {
-    let base = this.newest;
-    for (let back = 0; back < this.count; back++) {
-      base = (this.newest - back + SAMPLES) % SAMPLES;
-      if (now.ms - (this.times[base] as number) >= this.rule.windowMs) break;
-    }
-    return base;
+  /** How many samples back the youngest one is that is as old as the window; the oldest where none is. */
+  private stepsBack(now: Now): number {
+    let back = 0;
+    while (back < this.count - 1 && now.ms - (this.times[this.sampleAt(back)] as number) < this.rule.windowMs) back++;
+    return back;
+  }
+
+  private sampleAt(back: number): number {
+    return (this.newest - back + SAMPLES) % SAMPLES;
   }
 
   private corroborate(atLimit: boolean, memory: MemoryLevels): void {

@@ -9,6 +9,7 @@
  *               The selection may choose nobody but the child
  *   cadence     through all that memory can do: a number that turns out to have a fraction, or to be negative, for the
  *               first time makes V8 throw compiled code away
+ *   rules       that fire at each look, over this machine's own pressure and cgroups
  *   ticks       of the very guard that is being started, one after the other without a wait: what the compiler makes of
  *               another one's ticks it would have to throw away, and make anew at one tick a second
  *
@@ -33,8 +34,10 @@ import type { PidFiles } from '../sample/pid-files.js';
 import { ProcessScan } from '../sample/process-scan.js';
 import { CandidateTable } from '../shared/candidates.js';
 import type { Limits } from '../shared/limits.js';
+import type { PressureRule } from '../shared/rules.js';
 import { EARLYOOM_SELECTION } from '../shared/selection.js';
 import { Guard, type GuardParts } from './guard.js';
+import { openPressureRules, RULE_POLL_SLOTS } from './pressure-rules.js';
 import { ProcessList } from './process-list.js';
 import { Selector } from './selector.js';
 import type { Shortlist } from './shortlist.js';
@@ -88,6 +91,25 @@ const MEASURED_TICKS = 20;
 export const NEVER: Limits = { memTermPercent: -1, memKillPercent: -1, swapTermPercent: -1, swapKillPercent: -1 };
 export const ALWAYS_TERM: Limits = { ...NEVER, memTermPercent: 100, swapTermPercent: 100 };
 const ALWAYS_KILL: Limits = { memTermPercent: 100, memKillPercent: 100, swapTermPercent: 100, swapKillPercent: 100 };
+
+/** As many looks of rules as it takes until they are compiled, in bounds for slow machines; and how far apart they are. */
+const RULE_LOOKS = 800;
+const RULE_LOOKS_ONCE = 20;
+const RULES_MS_MAX = 300;
+const RULE_LOOKS_PER_SELECTION = 16;
+const RULE_APART_MS = 30.25;
+const RULE_FAR_APART_MS = 1100.5;
+
+/** What makes a rule fire at each look at which memory is low. */
+const ALWAYS_FIRES = {
+  stallPercent: 0,
+  forMs: 0,
+  windowMs: 500,
+  availableBelowPercent: 50,
+  swapFreeBelowPercent: null,
+  refaults: false,
+} as const;
+const ANY_CGROUP = '*';
 
 /** Few: memory that is touched once stays. */
 const STAGE_ROWS = 256;
@@ -258,6 +280,52 @@ export async function rehearseCadence(memory: Meminfo, watch: Watch): Promise<vo
   }
 }
 
+/**
+ * Looks by rules of their own as the guard's look, over the machine's own pressure and cgroups; each look fires. Nobody is
+ * killed by it: what comes of it is a selection at most.
+ */
+export async function rehearseRules(
+  rules: readonly PressureRule[],
+  procfs: string,
+  memory: Meminfo,
+  selector: Selector,
+  watch: Watch,
+  whole: boolean,
+): Promise<void> {
+  const log = new Log('rehearsal');
+  log.quiet = true;
+  const pollSet = new PollSet(RULE_POLL_SLOTS);
+  const eager = rules.flatMap((rule) => {
+    const cgroup = rule.cgroup === null ? null : ANY_CGROUP;
+    return [
+      { ...rule, ...ALWAYS_FIRES, cgroup },
+      { ...rule, ...ALWAYS_FIRES, cgroup, refaults: true },
+    ];
+  });
+  const rehearsed = openPressureRules(eager, procfs, pollSet, 0, log, false);
+  if (rehearsed === null) return;
+  const untilMs = monotonicMs() + RULES_MS_MAX;
+  const now = new Moment();
+  const low = Object.assign(emptyMeminfo(), memory);
+  for (let look = 0; look < (whole ? RULE_LOOKS : RULE_LOOKS_ONCE) && monotonicMs() < untilMs; look++) {
+    // Far, near and below the bound; time with fractions, a second and more apart at times.
+    low.memAvailableKib = Math.floor((memory.memAvailableKib * (look % 8)) / 8);
+    now.ms += look % 5 === 0 ? RULE_FAR_APART_MS : RULE_APART_MS;
+    rehearsed.look(low, now);
+    rehearsed.follow(low, look % 2 === 0, now);
+    rehearsed.recheck(low);
+    rehearsed.sayFired();
+    if (look % RULE_LOOKS_PER_SELECTION === 0 && rehearsed.cgroup !== null) {
+      rehearsed.readProcesses();
+      selector.selectAmong(rehearsed.processes);
+      selector.firstProtected();
+    }
+    if (look % 3 === 0) rehearsed.restart(now);
+    await watch.rest();
+  }
+  rehearsed.close();
+}
+
 /** CPU time of a tick that sleeps before, ms: waking up is most of it. */
 export function measureTick(sampler: MemorySampler): number {
   const pollSet = new PollSet(1);
@@ -297,6 +365,7 @@ class Stage {
       pollSet,
       pressure: null,
       pressureSlot: READY_POLL_SLOT,
+      rules: null,
       loopSlot: -1,
       kernelOom: null,
       setAside,

@@ -318,6 +318,8 @@ describe('over settings', () => {
     afterKill: '/after',
     notifyDbus: true,
     reportIntervalMs: 5000,
+    rules: [],
+    defaultRule: true,
   };
 
   function over(settings: Settings, args: string[]) {

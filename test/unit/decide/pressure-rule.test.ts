@@ -110,6 +110,10 @@ describe('what is measured', () => {
     expect(watch.stallPercent).toBeCloseTo(70);
   });
 
+  it('is not thinned by a long calm in which nobody looked', () => {
+    expect(fires([...looks(2, { stallPercent: 0, afterMs: 60_000 }), ...looks(9)])).toHaveLength(1);
+  });
+
   it('is `full` where the rule says so', () => {
     const watch = new RuleWatch(rule({ kind: 'full' }));
     const reading = { ...emptyReading(), someTotalUs: 0, fullTotalUs: 0 };
