@@ -286,7 +286,7 @@ export class Guard {
     }
     if (row === -1) return this.nobody();
     selector.describe(row, this.victim);
-    this.wholeCgroup = this.mayKillWholeCgroup();
+    this.wholeCgroup = this.mayKillWholeCgroup(true);
     saySending(log, this.signalFor(levelNow) === SIGKILL ? 'SIGKILL' : 'SIGTERM', this.victim);
     // A group may reach beyond the cgroup.
     const inCgroup = (this.parts.rules?.cgroup ?? null) !== null;
@@ -312,14 +312,18 @@ export class Guard {
     return rules.readProcesses() < 0 ? -1 : selector.selectAmong(rules.processes);
   }
 
-  /** Whether all of a cgroup is to be killed, and nobody in it must not be; says so. The selector's table holds them. */
-  private mayKillWholeCgroup(): boolean {
+  /**
+   * Whether all of a cgroup is to be killed, and nobody in it must not be. The selector's table holds them.
+   * @param tells  says so; if not, only why not
+   */
+  private mayKillWholeCgroup(tells: boolean): boolean {
     const { log, selector, rules } = this.parts;
     if (rules === null || rules.cgroup === null || !rules.wantsWhole) return false;
     const row = selector.firstProtected();
     const whole = row === -1 && !rules.processes.incomplete;
-    if (whole) sayWholeCgroup(log, rules.cgroup, rules.processes.count);
-    else sayNotWhole(log, rules.cgroup, selector.table, row, row === -1 ? '' : (selector.protection(row) as string));
+    if (whole && tells) sayWholeCgroup(log, rules.cgroup, rules.processes.count);
+    if (!whole)
+      sayNotWhole(log, rules.cgroup, selector.table, row, row === -1 ? '' : (selector.protection(row) as string));
     return whole;
   }
 
@@ -328,7 +332,7 @@ export class Guard {
     const { log, selector, rules } = this.parts;
     if (rules === null || rules.cgroup === null) return;
     if (rules.readProcesses() < 0 || selector.selectAmong(rules.processes) === -1) return;
-    if (!this.mayKillWholeCgroup()) return;
+    if (!this.mayKillWholeCgroup(false)) return;
     const result = rules.killCgroup();
     if (result === 0) return;
     log.begin('warn').text('cgroup.kill: ').text(strerror(-result)).text('; killing its largest process');

@@ -87,12 +87,13 @@ function valueOfLine(): number {
 }
 
 /*
- * How hard memory is reclaimed, in pages since boot. The names are old ones too: before Linux 5.9 there is one
- * workingset_refault; per zone, before 4.8, nothing that is read here.
+ * How hard memory is reclaimed, in pages since boot: workingset_refault_anon and _file (one workingset_refault before
+ * Linux 5.9), and pgscan_direct (Linux 4.8), which leaves out what a cgroup reclaims at its own limit.
  */
 const WORKINGSET_REFAULT = ascii('workingset_refault');
 const PGSCAN_DIRECT = ascii('pgscan_direct ');
 const W = 0x77;
+const SPACE = 0x20;
 
 /** Pages that were read again soon after they had been dropped, and pages that processes had to scan themselves. */
 export interface Reclaim {
@@ -108,7 +109,7 @@ export function parseReclaim(bytes: Uint8Array, length: number, out: Reclaim): b
   for (let line = 0, next = afterLine(bytes, 0, end); next > 0; line = next, next = afterLine(bytes, line, end)) {
     const first = bytes[line];
     if (first === W && startsAt(line, WORKINGSET_REFAULT)) {
-      pages += valueOfLine();
+      pages += cursor.peek() === SPACE ? valueHere() : valueOfLine();
       found = true;
     } else if (first === P && startsAt(line, PGSCAN_DIRECT)) {
       pages += valueHere();
