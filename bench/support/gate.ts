@@ -17,6 +17,7 @@ import { openMeminfo, openProcfs } from '../../src/guard/machine.js';
 import { openPressureRules, RULE_POLL_SLOTS } from '../../src/guard/pressure-rules.js';
 import { ALWAYS_TERM, NEVER } from '../../src/guard/rehearse.js';
 import { prepareGuard, prepareProcess, sealGuard } from '../../src/guard/start.js';
+import { emptyMeminfo } from '../../src/kernel/meminfo.js';
 import { Log } from '../../src/report/log.js';
 import { saySending } from '../../src/report/messages.js';
 import { DEFAULT_RULE } from '../../src/shared/rules.js';
@@ -80,7 +81,7 @@ const killOne = (): void => {
 const rulePolls = new PollSet(RULE_POLL_SLOTS);
 const cgroupRule = { ...DEFAULT_RULE, name: 'cgroups', cgroup: '*', availableBelowPercent: null };
 const rules = openPressureRules([DEFAULT_RULE, cgroupRule], '/proc', rulePolls, 0, log);
-const low = { ...sampler.memory };
+const low = Object.assign(emptyMeminfo(), sampler.memory);
 low.memAvailableKib = Math.floor(low.anonPagesKib / 20);
 const lookByRules = (): void => {
   now.ms += 50.25;

@@ -46,13 +46,24 @@ export interface PressureReading {
 }
 
 export function emptyReading(): PressureReading {
-  return { someTotalUs: 0, fullTotalUs: 0, refaultPages: 0, atLimit: false };
+  // Totals outgrow V8's small integers; what has begun as one would have to become another kind of field then.
+  return { someTotalUs: 0.5, fullTotalUs: 0.5, refaultPages: 0.5, atLimit: false };
 }
 
 /** The time, in ms since any fixed moment. */
 interface Now {
   ms: number;
 }
+
+/* Indexes into `bounds`: the rule's own numbers. Rules come from different places, and so would be different kinds of object to V8. */
+const STALL_PERCENT_MIN = 0;
+const WINDOW_MS = 1;
+const FOR_MS = 2;
+const AVAILABLE_BELOW = 3;
+const SWAP_FREE_BELOW = 4;
+const BOUNDS = 5;
+/** For a bound that there is not. */
+const NONE = -1;
 
 /* Indexes into `figures`: one array instead of fields, so that no number that turns out to have a fraction changes a field's kind. */
 const STALL_PERCENT = 0;
@@ -68,6 +79,11 @@ export class RuleWatch {
   corroboration = 0;
   /** Whether the stall is at the rule's share, and corroborated, as of the last look. */
   holds = false;
+  rule: PressureRule;
+  private readonly bounds = new Float64Array(BOUNDS);
+  private bySome = true;
+  private asksRefaults = false;
+  private ofCgroup = false;
   private readonly figures = new Float64Array(FIGURES);
   private readonly times = new Float64Array(SAMPLES);
   private readonly stalls = new Float64Array(SAMPLES);
@@ -75,7 +91,10 @@ export class RuleWatch {
   private count = 0;
   private newest = 0;
 
-  constructor(public rule: PressureRule) {}
+  constructor(rule: PressureRule) {
+    this.rule = rule;
+    this.begin(rule);
+  }
 
   /** Of the rule's window, as of the last look. */
   get stallPercent(): number {
@@ -93,7 +112,16 @@ export class RuleWatch {
 
   /** Begins with a rule, and with nothing known. */
   begin(rule: PressureRule): void {
+    const { bounds } = this;
     this.rule = rule;
+    this.bySome = rule.kind === 'some';
+    this.asksRefaults = rule.refaults;
+    this.ofCgroup = rule.cgroup !== null;
+    bounds[STALL_PERCENT_MIN] = rule.stallPercent;
+    bounds[WINDOW_MS] = rule.windowMs;
+    bounds[FOR_MS] = rule.forMs;
+    bounds[AVAILABLE_BELOW] = rule.availableBelowPercent ?? NONE;
+    bounds[SWAP_FREE_BELOW] = rule.swapFreeBelowPercent ?? NONE;
     this.forget();
     this.figures[QUIET_UNTIL] = 0;
   }
@@ -101,26 +129,26 @@ export class RuleWatch {
   /** Begins anew: somebody was killed, and what was measured before is no reason for the next kill. */
   restart(now: Now): void {
     this.forget();
-    this.figures[QUIET_UNTIL] = now.ms + this.rule.windowMs;
+    this.figures[QUIET_UNTIL] = now.ms + (this.bounds[WINDOW_MS] as number);
   }
 
   /** Whether a stall is under way that may come to be a reason: a quarter of the rule's share. */
   get isStirring(): boolean {
-    return 4 * (this.figures[STALL_PERCENT] as number) >= this.rule.stallPercent;
+    return 4 * (this.figures[STALL_PERCENT] as number) >= (this.bounds[STALL_PERCENT_MIN] as number);
   }
 
   /** Takes in a look. Returns whether the rule fires. Its time must not be before that of the last look. */
   look(reading: PressureReading, memory: MemoryLevels, now: Now): boolean {
     this.measure(reading, now);
     this.corroborate(reading.atLimit, memory);
-    const { figures, rule } = this;
-    this.holds = this.isCorroborated && (figures[STALL_PERCENT] as number) >= rule.stallPercent;
+    const { figures, bounds } = this;
+    this.holds = this.isCorroborated && (figures[STALL_PERCENT] as number) >= (bounds[STALL_PERCENT_MIN] as number);
     if (!this.holds || now.ms < (figures[QUIET_UNTIL] as number)) {
       figures[HELD_SINCE] = -1;
       return false;
     }
     if ((figures[HELD_SINCE] as number) < 0) figures[HELD_SINCE] = now.ms;
-    return now.ms - (figures[HELD_SINCE] as number) >= rule.forMs;
+    return now.ms - (figures[HELD_SINCE] as number) >= (bounds[FOR_MS] as number);
   }
 
   /** Looks at memory alone, once more. */
@@ -130,13 +158,12 @@ export class RuleWatch {
 
   /** Whether memory bears the rule out, as of the last look. */
   get isCorroborated(): boolean {
-    const { rule, corroboration } = this;
-    if (rule.availableBelowPercent !== null && (corroboration & AVAILABLE_LOW) === 0) return false;
-    const asks = rule.swapFreeBelowPercent !== null || rule.refaults || rule.cgroup !== null;
-    if (!asks) return rule.availableBelowPercent !== null;
+    const { corroboration } = this;
+    const isBound = (this.bounds[AVAILABLE_BELOW] as number) !== NONE;
+    if (isBound && (corroboration & AVAILABLE_LOW) === 0) return false;
     if ((corroboration & (SWAP_LOW | REFAULTS_RISE | AT_LIMIT)) !== 0) return true;
-    // A cgroup's rule that has a bound and asks for nothing else.
-    return rule.swapFreeBelowPercent === null && !rule.refaults && rule.availableBelowPercent !== null;
+    // Whoever asks for no evidence (a cgroup's limit comes by itself) needs a bound.
+    return isBound && !this.asksRefaults && (this.bounds[SWAP_FREE_BELOW] as number) === NONE;
   }
 
   private forget(): void {
@@ -149,22 +176,23 @@ export class RuleWatch {
   }
 
   private measure(reading: PressureReading, now: Now): void {
-    const { figures, times, rule } = this;
-    const totalUs = rule.kind === 'some' ? reading.someTotalUs : reading.fullTotalUs;
+    const { figures, times } = this;
+    const windowMs = this.bounds[WINDOW_MS] as number;
+    const totalUs = this.bySome ? reading.someTotalUs : reading.fullTotalUs;
     // A total that goes back is another cgroup's of that name.
     if (this.count > 0 && totalUs < (this.stalls[this.newest] as number)) this.forget();
-    const spacingMs = rule.windowMs / SAMPLES_PER_WINDOW;
+    const spacingMs = windowMs / SAMPLES_PER_WINDOW;
     if (this.count === 0 || now.ms - (times[this.newest] as number) >= spacingMs) this.keep(reading, totalUs, now);
     const back = this.stepsBack(now);
     const base = this.sampleAt(back);
-    const overMs = Math.max(now.ms - (times[base] as number), rule.windowMs);
+    const overMs = Math.max(now.ms - (times[base] as number), windowMs);
     const meanUs = (totalUs - (this.stalls[base] as number)) / overMs;
     // Where the looks have just begun, that mean is over a long calm: what is younger than the window counts for itself.
     const younger = this.sampleAt(Math.max(back - 1, 0));
-    const recentUs = (totalUs - (this.stalls[younger] as number)) / rule.windowMs;
+    const recentUs = (totalUs - (this.stalls[younger] as number)) / windowMs;
     figures[STALL_PERCENT] = Math.min(100, (100 * Math.max(meanUs, recentUs)) / US_PER_MS);
     const mean = Math.max(0, reading.refaultPages - (this.refaults[base] as number)) / overMs;
-    const recent = Math.max(0, reading.refaultPages - (this.refaults[younger] as number)) / rule.windowMs;
+    const recent = Math.max(0, reading.refaultPages - (this.refaults[younger] as number)) / windowMs;
     figures[REFAULTS_PER_S] = Math.max(mean, recent) * MS_PER_S;
   }
 
@@ -178,8 +206,9 @@ export class RuleWatch {
 
   /** How many samples back the youngest one is that is as old as the window; the oldest where none is. */
   private stepsBack(now: Now): number {
+    const windowMs = this.bounds[WINDOW_MS] as number;
     let back = 0;
-    while (back < this.count - 1 && now.ms - (this.times[this.sampleAt(back)] as number) < this.rule.windowMs) back++;
+    while (back < this.count - 1 && now.ms - (this.times[this.sampleAt(back)] as number) < windowMs) back++;
     return back;
   }
 
@@ -188,17 +217,18 @@ export class RuleWatch {
   }
 
   private corroborate(atLimit: boolean, memory: MemoryLevels): void {
-    const { rule, figures } = this;
+    const { bounds, figures } = this;
     const totalKib = memory.memAvailableKib + memory.anonPagesKib;
     const available = totalKib > 0 ? (100 * memory.memAvailableKib) / totalKib : 100;
+    const swapBelow = bounds[SWAP_FREE_BELOW] as number;
     figures[AVAILABLE_PERCENT] = available;
     let found = 0;
-    if (rule.availableBelowPercent !== null && available <= rule.availableBelowPercent) found |= AVAILABLE_LOW;
-    if (rule.swapFreeBelowPercent !== null && memory.swapTotalKib > 0) {
-      if (100 * memory.swapFreeKib <= rule.swapFreeBelowPercent * memory.swapTotalKib) found |= SWAP_LOW;
+    if (available <= (bounds[AVAILABLE_BELOW] as number)) found |= AVAILABLE_LOW;
+    if (swapBelow !== NONE && memory.swapTotalKib > 0 && 100 * memory.swapFreeKib <= swapBelow * memory.swapTotalKib) {
+      found |= SWAP_LOW;
     }
-    if (rule.refaults && (figures[REFAULTS_PER_S] as number) >= REFAULTS_PER_S_MIN) found |= REFAULTS_RISE;
-    if (rule.cgroup !== null && atLimit) found |= AT_LIMIT;
+    if (this.asksRefaults && (figures[REFAULTS_PER_S] as number) >= REFAULTS_PER_S_MIN) found |= REFAULTS_RISE;
+    if (this.ofCgroup && atLimit) found |= AT_LIMIT;
     this.corroboration = found;
   }
 }
