@@ -6,6 +6,7 @@ import { kernelFindings } from './kernel-findings.js';
 import { memoryFindings } from './memory-findings.js';
 import { type OptionMessages, optionFindings } from './option-findings.js';
 import { processFindings } from './process-findings.js';
+import { ruleFindings } from './rule-findings.js';
 
 /** What all findings come to: ok where nothing is above a note. */
 export type Verdict = Exclude<Severity, 'note'>;
@@ -16,6 +17,7 @@ export function examine(facts: Facts, options: GuardOptions, messages: OptionMes
     ...optionFindings(facts, options, messages),
     ...processFindings(facts, options),
     ...kernelFindings(facts),
+    ...(options.persona === 'oom-backstop' ? ruleFindings(facts) : []),
     ...memoryFindings(facts, options),
   ];
 }
