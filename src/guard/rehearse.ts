@@ -27,6 +27,7 @@ import { reap, SpawnSlot, STILL_RUNNING } from '../../native-shims/spawn.js';
 import { HOOK_POLL_SLOTS, Hooks } from '../act/hooks.js';
 import { Target } from '../act/target.js';
 import { Cadence } from '../decide/cadence.js';
+import { emptyReading, RuleWatch } from '../decide/pressure-rule.js';
 import { emptyMeminfo, type Meminfo } from '../kernel/meminfo.js';
 import { Log } from '../report/log.js';
 import type { MemorySampler } from '../sample/memory-sampler.js';
@@ -34,7 +35,7 @@ import type { PidFiles } from '../sample/pid-files.js';
 import { ProcessScan } from '../sample/process-scan.js';
 import { CandidateTable } from '../shared/candidates.js';
 import type { Limits } from '../shared/limits.js';
-import type { PressureRule } from '../shared/rules.js';
+import { DEFAULT_RULE, type PressureRule } from '../shared/rules.js';
 import { EARLYOOM_SELECTION } from '../shared/selection.js';
 import { Guard, type GuardParts } from './guard.js';
 import { openPressureRules, RULE_POLL_SLOTS } from './pressure-rules.js';
@@ -99,6 +100,7 @@ const RULES_MS_MAX = 300;
 const RULE_LOOKS_PER_SELECTION = 16;
 const RULE_APART_MS = 30.25;
 const RULE_FAR_APART_MS = 1100.5;
+const RULE_STALL_US = 9000.5;
 
 /** What makes a rule fire at each look at which memory is low. */
 const ALWAYS_FIRES = {
@@ -307,10 +309,16 @@ export async function rehearseRules(
   const untilMs = monotonicMs() + RULES_MS_MAX;
   const now = new Moment();
   const low = Object.assign(emptyMeminfo(), memory);
+  // The machine's own pressure may not move at all meanwhile; its numbers would be known as integers then.
+  const moving = emptyReading();
+  const moved = new RuleWatch(DEFAULT_RULE);
   for (let look = 0; look < (whole ? RULE_LOOKS : RULE_LOOKS_ONCE) && monotonicMs() < untilMs; look++) {
     // Far, near and below the bound; time with fractions, a second and more apart at times.
     low.memAvailableKib = Math.floor((memory.memAvailableKib * (look % 8)) / 8);
     now.ms += look % 5 === 0 ? RULE_FAR_APART_MS : RULE_APART_MS;
+    moving.someTotalUs += RULE_STALL_US * (look % 4);
+    moving.refaultPages += look % 3;
+    moved.look(moving, low, now);
     rehearsed.look(low, now);
     rehearsed.follow(low, look % 2 === 0, now);
     rehearsed.recheck(low);
@@ -321,6 +329,7 @@ export async function rehearseRules(
       selector.firstProtected();
     }
     if (look % 3 === 0) rehearsed.restart(now);
+    if (look % 64 === 0) moved.restart(now);
     await watch.rest();
   }
   rehearsed.close();

@@ -10,7 +10,7 @@ const STAR = 0x2a;
 const QUESTION = 0x3f;
 
 /** Deeper patterns are a mistake: systemd nests users' cgroups about eight deep. */
-export const GLOB_DEPTH_MAX = 15;
+const GLOB_DEPTH_MAX = 15;
 
 /** What is wrong with a pattern, or null. */
 export function globMistake(text: string): string | null {

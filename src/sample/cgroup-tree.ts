@@ -100,9 +100,9 @@ export interface Walker {
   ): boolean;
 }
 
-/** A file of a cgroup, by name. */
-export const CGROUP_PROCS: Uint8Array = cString('cgroup.procs');
-export const CGROUP_KILL: Uint8Array = cString('cgroup.kill');
+/* Files of a cgroup, by name. */
+const CGROUP_PROCS = cString('cgroup.procs');
+const CGROUP_KILL = cString('cgroup.kill');
 export const MEMORY_PRESSURE: Uint8Array = cString('memory.pressure');
 const MEMORY_CURRENT = cString('memory.current');
 const MEMORY_MAX = cString('memory.max');

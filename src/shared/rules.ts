@@ -7,7 +7,7 @@
  */
 
 /** `some`: a task stalls; `full`: all that could run do (Documentation/accounting/psi.rst). */
-export type StallKind = 'some' | 'full';
+type StallKind = 'some' | 'full';
 
 export interface PressureRule {
   name: string;
