@@ -182,7 +182,7 @@ export class RuleWatch {
     // A total that goes back is another cgroup's of that name.
     if (this.count > 0 && totalUs < (this.stalls[this.newest] as number)) this.forget();
     const spacingMs = windowMs / SAMPLES_PER_WINDOW;
-    if (this.count === 0 || now.ms - (times[this.newest] as number) >= spacingMs) this.keep(reading, totalUs, now);
+    if (this.count === 0 || now.ms - (times[this.newest] as number) >= spacingMs) this.keep(reading, now);
     const back = this.stepsBack(now);
     const base = this.sampleAt(back);
     const overMs = Math.max(now.ms - (times[base] as number), windowMs);
@@ -196,11 +196,11 @@ export class RuleWatch {
     figures[REFAULTS_PER_S] = Math.max(mean, recent) * MS_PER_S;
   }
 
-  private keep(reading: PressureReading, totalUs: number, now: Now): void {
+  private keep(reading: PressureReading, now: Now): void {
     this.newest = this.count === 0 ? 0 : (this.newest + 1) % SAMPLES;
     if (this.count < SAMPLES) this.count++;
     this.times[this.newest] = now.ms;
-    this.stalls[this.newest] = totalUs;
+    this.stalls[this.newest] = this.bySome ? reading.someTotalUs : reading.fullTotalUs;
     this.refaults[this.newest] = reading.refaultPages;
   }
 

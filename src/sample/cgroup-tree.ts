@@ -135,6 +135,8 @@ export class CgroupTree {
   private readonly dirents = Array.from({ length: WALK_DEPTH_MAX }, () => fixedBuffer(DIRENT_BYTES));
   private readonly pidBytes = fixedBuffer(PIDS_BYTES);
   private readonly numberBytes = fixedBuffer(NUMBER_BYTES);
+  /** Usage and two limits: numbers with a place of their own make no garbage. */
+  private readonly numbers = new Float64Array(3);
   private pids: PidList | null = null;
 
   private constructor(
@@ -202,12 +204,13 @@ export class CgroupTree {
 
   /** Whether a cgroup's memory is at the lower of its limits. Where the memory controller is on v1 there is none to know. */
   isAtLimit(cgroup: CgroupPath): boolean {
-    const bytes = this.readNumber(cgroup, MEMORY_CURRENT);
-    if (!(bytes > 0)) return false;
-    return (
-      bytes >= AT_LIMIT_SHARE * this.readNumber(cgroup, MEMORY_MAX) ||
-      bytes >= AT_LIMIT_SHARE * this.readNumber(cgroup, MEMORY_HIGH)
-    );
+    const { numbers } = this;
+    this.readNumber(cgroup, MEMORY_CURRENT, 0);
+    if (!((numbers[0] as number) > 0)) return false;
+    this.readNumber(cgroup, MEMORY_MAX, 1);
+    this.readNumber(cgroup, MEMORY_HIGH, 2);
+    const most = (numbers[0] as number) / AT_LIMIT_SHARE;
+    return most >= (numbers[1] as number) || most >= (numbers[2] as number);
   }
 
   /** Has the kernel kill everybody in a cgroup and below (cgroup.kill, Linux 5.14). Returns 0 or -errno. */
@@ -220,10 +223,10 @@ export class CgroupTree {
     return written === ONE.length ? 0 : -EIO;
   }
 
-  /** A number of bytes; NaN for no limit, and where there is no such file. */
-  private readNumber(cgroup: CgroupPath, file: Uint8Array): number {
+  /** Puts a number of bytes into `numbers[at]`; NaN for no limit, and where there is no such file. */
+  private readNumber(cgroup: CgroupPath, file: Uint8Array, at: number): void {
     const length = this.read(cgroup, file, this.numberBytes);
-    return length < 0 ? Number.NaN : parseCgroupBytes(this.numberBytes, length);
+    this.numbers[at] = length < 0 ? Number.NaN : parseCgroupBytes(this.numberBytes, length);
   }
 
   private readProcs(cgroup: CgroupPath, pids: PidList): number {
