@@ -30,6 +30,7 @@ const GATES = [
   { work: 'sweep', times: 3000 },
   { work: 'victim', times: 10_000 },
   { work: 'kill', times: 500 },
+  { work: 'rules', times: 100_000 },
 ];
 const CONTROLS = [
   { work: 'tick that makes an object', times: 300_000, fails: 'collections' },

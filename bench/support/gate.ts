@@ -11,13 +11,17 @@ import { PerformanceObserver } from 'node:perf_hooks';
 import { Moment, monotonicMs } from '../../native-shims/clock.js';
 import { O_RDONLY, open } from '../../native-shims/files.js';
 import { cString } from '../../native-shims/libc.js';
+import { PollSet } from '../../native-shims/poll.js';
 import { parseGuardOptions } from '../../src/cli/guard-options.js';
 import { openMeminfo, openProcfs } from '../../src/guard/machine.js';
+import { openPressureRules, RULE_POLL_SLOTS } from '../../src/guard/pressure-rules.js';
 import { ALWAYS_TERM, NEVER } from '../../src/guard/rehearse.js';
 import { prepareGuard, prepareProcess, sealGuard } from '../../src/guard/start.js';
+import { emptyMeminfo } from '../../src/kernel/meminfo.js';
 import { Log } from '../../src/report/log.js';
 import { saySending } from '../../src/report/messages.js';
 import { copyLimits } from '../../src/shared/limits.js';
+import { DEFAULT_RULE } from '../../src/shared/rules.js';
 import { emptyVictim } from '../../src/shared/victim.js';
 
 const [work = '', times = '0'] = process.argv.slice(2);
@@ -83,6 +87,18 @@ const killOne = (): void => {
   prepared.selection.onlyPid = process.pid;
 };
 
+/** A look while memory is low and everything stalls, by a rule for the machine and by one for each cgroup at the top. */
+const rulePolls = new PollSet(RULE_POLL_SLOTS);
+const cgroupRule = { ...DEFAULT_RULE, name: 'cgroups', cgroup: '*', availableBelowPercent: null };
+const rules = openPressureRules([DEFAULT_RULE, cgroupRule], '/proc', rulePolls, 0, log);
+const low = Object.assign(emptyMeminfo(), sampler.memory);
+low.memAvailableKib = Math.floor(low.anonPagesKib / 20);
+const lookByRules = (): void => {
+  now.ms += 50.25;
+  rules?.look(low, now);
+  rules?.follow(low, true, now);
+};
+
 /** What escapes here can't be optimised away. */
 const kept: unknown[] = [null];
 const buffers: Buffer[] = [];
@@ -97,6 +113,7 @@ const WORK: Record<string, () => void> = {
     selector.matchAll();
   },
   sweep,
+  rules: lookByRules,
   victim: () => {
     selector.describe(selector.table.pid.indexOf(process.pid), victim);
     saySending(log, 'SIGTERM', victim);

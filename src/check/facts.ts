@@ -32,6 +32,8 @@ export interface Facts {
   exeError: string | null;
   /** One for each program that the guard is to start. */
   hooks: readonly HookFacts[];
+  /** One for each PSI rule that is in force. */
+  rules: readonly RuleFacts[];
   /** Why sysrq-trigger can't be written to; null if it can. */
   sysrqError: string | null;
 }
@@ -43,6 +45,23 @@ export interface PressureFacts {
   windowMs: number | null;
   /** Why none. */
   triggerError: string | null;
+}
+
+/** A PSI rule, and the cgroups that it watches now. */
+export interface RuleFacts {
+  name: string;
+  /** What it does and when, in words. */
+  words: string;
+  /** null: it watches the machine. */
+  cgroup: string | null;
+  /** Whether it kills whole cgroups. */
+  whole: boolean;
+  /** How many cgroups match now; null where there is no tree to look at. */
+  matches: number | null;
+  /** Of them, those whose memory.pressure can't be read. */
+  unreadable: number;
+  /** Of them, those without a cgroup.kill. */
+  unkillable: number;
 }
 
 export interface CgroupFacts {

@@ -31,6 +31,7 @@ export const FINDINGS = {
   'cgroup-memory': ['ok', 'note', 'warning'],
   'cgroup-pressure': ['ok', 'note'],
   'cgroup-kill': ['ok', 'note'],
+  'psi-rule': ['ok', 'note', 'warning'],
   swap: ['ok', 'note'],
   zswap: ['ok', 'note'],
   'zfs-arc': ['ok', 'note', 'warning'],

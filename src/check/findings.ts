@@ -7,6 +7,7 @@ import { matchFindings } from './match-findings.js';
 import { memoryFindings } from './memory-findings.js';
 import { type OptionMessages, optionFindings } from './option-findings.js';
 import { processFindings } from './process-findings.js';
+import { ruleFindings } from './rule-findings.js';
 
 /** What all findings come to: ok where nothing is above a note. */
 export type Verdict = Exclude<Severity, 'note'>;
@@ -18,6 +19,7 @@ export function examine(facts: Facts, options: GuardOptions, messages: OptionMes
     ...matchFindings(facts, options),
     ...processFindings(facts, options),
     ...kernelFindings(facts),
+    ...(options.persona === 'oom-backstop' ? ruleFindings(facts) : []),
     ...memoryFindings(facts, options),
   ];
 }

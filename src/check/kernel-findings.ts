@@ -210,7 +210,12 @@ function cgroupFindings({ cgroup, swapAreas }: Facts): Finding[] {
       'memory.pressure',
       cgroup.memoryPressure,
     ),
-    existence('cgroup-kill', 'It ends a whole cgroup at once (Linux 5.14). Not used yet.', 'cgroup.kill', cgroup.kill),
+    existence(
+      'cgroup-kill',
+      'It ends a whole cgroup at once (Linux 5.14). PSI rules with scope = "cgroup" use it.',
+      'cgroup.kill',
+      cgroup.kill,
+    ),
   ];
 }
 

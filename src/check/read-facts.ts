@@ -18,15 +18,19 @@ import { DBUS_SEND } from '../act/hooks.js';
 import { lockableBytes } from '../guard/lock.js';
 import { foreignExeError, selfPidIn } from '../guard/machine.js';
 import { parseArcstats } from '../kernel/arcstats.js';
+import { compileGlob, matchesName } from '../kernel/cgroup-glob.js';
 import type { Meminfo } from '../kernel/meminfo.js';
 import { type Mount, parseMountinfo } from '../kernel/mountinfo.js';
 import { parsePidCgroup } from '../kernel/pid-cgroup.js';
 import { CAP_IPC_LOCK, CAP_KILL, parsePidStatusCapEff } from '../kernel/pid-status.js';
 import { emptyPressure, parsePressure } from '../kernel/pressure.js';
 import { parseSwaps } from '../kernel/swaps.js';
+import { ruleWords } from '../report/rule-messages.js';
+import { CgroupPath, CgroupTree, type Walker } from '../sample/cgroup-tree.js';
 import { PressureTrigger } from '../sample/pressure-trigger.js';
 import type { GuardOptions } from '../shared/options.js';
 import type { RankedProcess } from '../shared/ranked-process.js';
+import { rulesInForce } from '../shared/rules.js';
 import type {
   Call,
   Calls,
@@ -37,6 +41,7 @@ import type {
   PatternFacts,
   PressureFacts,
   Privileges,
+  RuleFacts,
   VmSettings,
 } from './facts.js';
 
@@ -77,6 +82,7 @@ export function readFacts({ options, memory, ranking, sysfs }: FactsRequest): Fa
     patterns: matchPatterns(options, ranking),
     exeError: foreignExeError(procfs),
     hooks: tryHooks(options),
+    rules: readRules(options, mounts ?? []),
     sysrqError: accessError(`${procfs}/sysrq-trigger`, constants.W_OK),
   };
 }
@@ -267,4 +273,42 @@ function realPath(directory: string): string {
 
 function errorText(error: unknown): string {
   return strerror(-((error as NodeJS.ErrnoException).errno ?? 0));
+}
+
+/** The rules in force, with the cgroups that match now. */
+function readRules(options: GuardOptions, mounts: readonly Mount[]): RuleFacts[] {
+  const root = mounts.find(({ type }) => type === 'cgroup2')?.mountPoint ?? null;
+  return rulesInForce(options.rules, options.defaultRule).map((rule) => {
+    const { name, cgroup } = rule;
+    const found = cgroup === null || root === null ? null : matchingCgroups(root, cgroup);
+    const lacking = (file: string, mode: number): number =>
+      (found ?? []).filter((directory) => accessError(`${directory}/${file}`, mode) !== null).length;
+    return {
+      name,
+      words: ruleWords(rule),
+      cgroup,
+      whole: rule.scope === 'cgroup',
+      matches: found === null ? null : found.length,
+      unreadable: lacking('memory.pressure', constants.R_OK),
+      unkillable: lacking('cgroup.kill', constants.F_OK),
+    };
+  });
+}
+
+/** The directories that a pattern matches, or null where the tree can't be read. */
+function matchingCgroups(root: string, glob: string): string[] | null {
+  const tree = CgroupTree.open(root);
+  if (typeof tree === 'number') return null;
+  const names = compileGlob(glob);
+  const found: string[] = [];
+  const walker: Walker = {
+    enter: (depth, name, length, at) => {
+      const matches = matchesName(names[depth - 1] as Uint8Array, name, length);
+      if (matches && depth === names.length) found.push(path.join(root, `${at}`));
+      return matches && depth < names.length;
+    },
+  };
+  const result = tree.walk(new CgroupPath(), walker);
+  tree.close();
+  return result < 0 ? null : found;
 }

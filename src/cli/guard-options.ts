@@ -132,6 +132,13 @@ const GUARD_OPTIONS: readonly OptionRow[] = [
     persona: 'oom-backstop',
     help: "may also kill the admin's way in: sshd, systemd's services, logins, terminal multiplexers, display servers, container daemons (see the manual page)",
   },
+  {
+    name: 'no-psi-rule',
+    takesValue: false,
+    exactOnly: true,
+    persona: 'oom-backstop',
+    help: 'without the default PSI rule, which kills when tasks stall for memory while little of it is available (see the manual page); rules of the configuration file stay',
+  },
   { name: 'dryrun', takesValue: false, help: 'say what would be killed, and kill nobody' },
   { name: 'syslog', takesValue: false, help: 'log to syslog instead of stdout and stderr' },
   { name: 'kernel-oom', takesValue: false, help: "leave the choice and the kill to the kernel's OOM killer" },
@@ -201,6 +208,8 @@ export function defaultSettings(persona: Persona): Settings {
     afterKill: null,
     notifyDbus: false,
     reportIntervalMs: MS_PER_S,
+    rules: [],
+    defaultRule: persona === 'oom-backstop',
   };
 }
 
@@ -414,6 +423,9 @@ class OptionReader {
         break;
       case 'no-way-in':
         options.sparesWayIn = false;
+        break;
+      case 'no-psi-rule':
+        options.defaultRule = false;
         break;
       case 'dryrun':
         options.dryrun = true;

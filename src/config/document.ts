@@ -4,6 +4,7 @@
  */
 import { wrap } from '../shared/wrap.js';
 import { MATCH_ROWS } from './match.js';
+import { RULE_KEYS, RULES_DESCRIPTION, type RuleKeyRow } from './rules.js';
 import { CONFIG_TABLE, type KeyRow, type SectionRow } from './schema.js';
 
 interface Document {
@@ -34,7 +35,19 @@ function exampleFile(): string {
     '# Of a key that is set more than once the last one counts; the command line counts more than any file. Every key is',
     '# shown with its default. oom-backstop.toml(5) says more. After a change: systemctl restart oom-backstop',
   ];
-  return `${[head, ...CONFIG_TABLE.map(exampleSection), exampleMatch()].map((lines) => lines.join('\n')).join('\n\n')}\n`;
+  const parts = [head, ...CONFIG_TABLE.map(exampleSection), exampleMatch(), exampleRule()];
+  return `${parts.map((lines) => lines.join('\n')).join('\n\n')}\n`;
+}
+
+/** A rule as an example, all of it commented out: there may be any number of them, and there is none by default. */
+function exampleRule(): string[] {
+  const keys = RULE_KEYS.flatMap((key) => [
+    '',
+    ...comment(key.description),
+    ...comment(`Valid: ${key.valid}. Default: ${toml(key.default)}`),
+    `##${key.name} = ${toml(key.example)}`,
+  ]);
+  return [...comment(RULES_DESCRIPTION), '##[[rule]]', ...keys];
 }
 
 function exampleSection(section: SectionRow): string[] {
@@ -72,9 +85,14 @@ function toml(value: string | boolean): string {
 function markdownTable(): string {
   const rows = CONFIG_TABLE.flatMap((section) => section.keys.map((key) => markdownRow(section, key)));
   const matches = MATCH_ROWS.map(({ name, description, valid }) =>
-    tableRow([`\`match.${name}\``, description, valid, '', '`--match`']),
+    tableRow([`\`[[match]] ${name}\``, description, valid, '', '`--match`']),
   );
-  return ['| key | meaning | valid | default | option |', '|---|---|---|---|---|', ...rows, ...matches].join('\n');
+  const rules = RULE_KEYS.map((key) =>
+    tableRow([`\`[[rule]] ${key.name}\``, key.description, key.valid, `\`${toml(key.default)}\``, '']),
+  );
+  return ['| key | meaning | valid | default | option |', '|---|---|---|---|---|', ...rows, ...matches, ...rules].join(
+    '\n',
+  );
 }
 
 function markdownRow(section: SectionRow, key: KeyRow): string {
@@ -89,11 +107,13 @@ function markdownRow(section: SectionRow, key: KeyRow): string {
 }
 
 function tableRow(cells: readonly string[]): string {
-  return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+  const shown = cells.map((cell) => cell.replaceAll('|', '\\|'));
+  // Two stars would make what stands between them slanted; within backquotes they don't.
+  return `| ${shown.map((cell) => (cell.startsWith('`') ? cell : cell.replaceAll('*', '\\*'))).join(' | ')} |`;
 }
 
 function manualEntries(): string {
-  return [...manualSections(), ...manualMatch()].join('\n');
+  return [...manualSections(), ...manualMatch(), ...manualRules()].join('\n');
 }
 
 function manualSections(): string[] {
@@ -115,6 +135,22 @@ function manualMatch(): string[] {
     `Example: ${roff(`${name} = ${toml(example)}`)}`,
   ]);
   return ['.SS [[match]]', ...sentences(MATCH_TEXT), 'On the command line: \\-\\-match.', ...rows];
+}
+
+function manualRules(): string[] {
+  return ['.SS [[rule]]', ...sentences(RULES_DESCRIPTION), ...RULE_KEYS.flatMap(manualRuleEntry)];
+}
+
+function manualRuleEntry(key: RuleKeyRow): string[] {
+  return [
+    '.TP',
+    `.BR ${roff(key.name)} " = " ${quoted(toml(key.default))}`,
+    ...sentences(key.description),
+    '.br',
+    `Valid: ${roff(key.valid)}.`,
+    '.br',
+    `Example: ${roff(`${key.name} = ${toml(key.example)}`)}`,
+  ];
 }
 
 function manualEntry(key: KeyRow): string[] {

@@ -16,10 +16,12 @@ import type * as z from 'zod';
 import { strerror } from '../../native-shims/errno.js';
 import { MATCH_TABLES_MAX, type MatchTable } from '../shared/matching.js';
 import type { Settings } from '../shared/options.js';
+import { type PressureRule, RULES_MAX } from '../shared/rules.js';
 import { EARLYOOM_SELECTION } from '../shared/selection.js';
 import { type MatchMistake, readMatches } from './match.js';
 import { nearest } from './nearest.js';
 import type { Limit } from './quantity.js';
+import { mergeRules, type NamedRule, type RuleMistake, readRules } from './rules.js';
 import { CONFIG_TABLE, type Config, configSchema, type SectionName } from './schema.js';
 
 /** What the sizes of limits are shares of, in KiB. */
@@ -47,6 +49,9 @@ type Table = Record<string, unknown>;
 type LimitSection = 'memory' | 'swap';
 type Side = 'term' | 'kill';
 
+/** Not a section: an array of tables. */
+const RULES = 'rule';
+
 const SIDES: readonly Side[] = ['term', 'kill'];
 const SECTIONS: readonly string[] = CONFIG_TABLE.map((row) => row.name);
 
@@ -60,6 +65,8 @@ interface FileRead {
   wrong: readonly string[];
   /** [[match]], those without a mistake. */
   matches: readonly MatchTable[];
+  /** Its PSI rules; none that is wrong. */
+  rules: readonly NamedRule[];
 }
 
 /** Where a key is from. */
@@ -76,23 +83,29 @@ export function loadConfig(files: readonly string[], totals: Totals): Loaded {
   const mem = resolver.memory(totals.memTotalKib);
   const swap = resolver.swap(totals.swapTotalKib);
   const matches = read.flatMap((each) => each.matches);
-  const errors = [...read.flatMap((each) => each.errors), ...tooMany(matches), ...resolver.errors];
+  const { rules, withoutDefault, tooMany } = mergeRules(read.map((each) => each.rules));
+  const many = tooMany ? [`[[rule]]: ${rules.length} rules in all (valid: at most ${RULES_MAX})`] : [];
+  const errors = [...read.flatMap((each) => each.errors), ...tooManyMatches(matches), ...resolver.errors, ...many];
   if (errors.length > 0 || mem === null || swap === null) return { errors: atMost(errors, ERRORS_MAX) };
-  return { settings: settingsOf(merged.config, mem, swap, matches), warnings: resolver.warnings };
+  const settings = settingsOf(merged.config, mem, swap, matches, rules);
+  if (withoutDefault) settings.defaultRule = false;
+  return { settings, warnings: resolver.warnings };
 }
 
 function readFile(file: string): FileRead {
   const whole = readTable(file);
   if (typeof whole === 'string') {
-    return { file, errors: [`${file}: ${whole}`], sections: {}, wrong: SECTIONS, matches: [] };
+    return { file, errors: [`${file}: ${whole}`], sections: {}, wrong: SECTIONS, matches: [], rules: [] };
   }
-  const { match, ...table } = whole;
+  const { match, [RULES]: ruleTables = [], ...table } = whole;
   const matches = readMatches(match);
+  const { rules, mistakes } = readRules(ruleTables);
   const issues = issuesOf(table);
   const wrong = issues.map((issue) => issue.path[0] as string | undefined);
+  const errors = issues.flatMap((issue) => describe(issue, table));
   return {
     file,
-    errors: [...issues.flatMap((issue) => describe(issue, table)), ...matches.mistakes.map(describeMatch)].map(
+    errors: [...errors, ...matches.mistakes.map(describeMatch), ...mistakes.map(describeRule)].map(
       (error) => `${file}: ${error}`,
     ),
     sections: Object.fromEntries(
@@ -102,6 +115,7 @@ function readFile(file: string): FileRead {
     ),
     wrong: SECTIONS.filter((name) => wrong.includes(name)),
     matches: matches.tables,
+    rules,
   };
 }
 
@@ -187,9 +201,16 @@ function describeMatch({ path, value, what, valid }: MatchMistake): string {
 }
 
 /** Of all files together. */
-function tooMany(matches: readonly MatchTable[]): string[] {
+function tooManyMatches(matches: readonly MatchTable[]): string[] {
   if (matches.length <= MATCH_TABLES_MAX) return [];
   return [`[[match]]: ${matches.length} tables in all files (valid: at most ${MATCH_TABLES_MAX})`];
+}
+
+/** Rules are counted from 1, as whoever looks for one in a file does. */
+function describeRule({ rule, key, value, what, valid }: RuleMistake): string {
+  const table = rule === null ? RULES : `[[rule]] ${rule + 1}`;
+  const told = key === null ? table : `${table}: ${shownKey(key)}`;
+  return `${told}${value === undefined ? '' : ` = ${shown(value)}`}: ${what} (valid: ${valid})`;
 }
 
 function valueAt(table: Table, keys: readonly PropertyKey[]): unknown {
@@ -197,7 +218,7 @@ function valueAt(table: Table, keys: readonly PropertyKey[]): unknown {
 }
 
 function unknownSection(name: string, value: unknown): string {
-  const valid = `valid: ${SECTIONS.map((each) => `[${each}]`).join(', ')}, [[match]]`;
+  const valid = `valid: ${[...SECTIONS.map((each) => `[${each}]`), '[[match]]', '[[rule]]'].join(', ')}`;
   // [[name]] is an array of tables.
   if (!isTable(Array.isArray(value) ? value[0] : value)) {
     return `${shownKey(name)}: a key outside of a section${didYouMean(name, allKeys())} (${valid})`;
@@ -351,10 +372,11 @@ class LimitResolver {
 }
 
 function settingsOf(
-  { guard, selection, hooks }: Config,
+  { guard, pressure, selection, hooks }: Config,
   mem: Percentages,
   swap: Percentages,
   matches: readonly MatchTable[],
+  rules: readonly PressureRule[],
 ): Settings {
   return {
     limits: {
@@ -384,5 +406,7 @@ function settingsOf(
     afterKill: hooks.after_kill,
     notifyDbus: hooks.notify_dbus,
     reportIntervalMs: guard.report_interval,
+    rules,
+    defaultRule: pressure.default_rule,
   };
 }

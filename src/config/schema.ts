@@ -193,6 +193,21 @@ export const configSchema = z.strictObject({
     .prefault({})
     .register(sectionTexts, { description: 'The guard itself: what it does and says.' }),
 
+  pressure: z
+    .strictObject({
+      default_rule: z.boolean().prefault(true).register(keyTexts, {
+        description:
+          'The default PSI rule, "thrashing": SIGTERM to the largest process when tasks stall for 40% of 500 ms, for 200 ms, while at most 15% of memory is available and pages refault.',
+        valid: SWITCH,
+        option: '--no-psi-rule',
+        example: false,
+      }),
+    })
+    .prefault({})
+    .register(sectionTexts, {
+      description: 'Pressure (PSI): what tasks lose by waiting for memory. More rules are set in [[rule]] tables.',
+    }),
+
   selection: z
     .strictObject({
       ignore_root_user: z.boolean().prefault(false).register(keyTexts, {

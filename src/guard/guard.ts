@@ -42,11 +42,13 @@ import {
   sayMemory,
   saySending,
 } from '../report/messages.js';
+import { sayNotWhole, sayWholeCgroup } from '../report/rule-messages.js';
 import type { MemorySampler } from '../sample/memory-sampler.js';
 import type { PressureTrigger } from '../sample/pressure-trigger.js';
 import { copyLimits, LEVEL_KILL, LEVEL_NONE, type Level, type Limits } from '../shared/limits.js';
 import type { Persona } from '../shared/options.js';
 import { emptyVictim } from '../shared/victim.js';
+import type { PressureRules } from './pressure-rules.js';
 import { ProcessList } from './process-list.js';
 import type { Selector } from './selector.js';
 import type { Shortlist } from './shortlist.js';
@@ -106,6 +108,8 @@ export interface GuardParts {
   /** Wakes the guard, in this slot of the poll set; null where there is none. */
   pressure: PressureTrigger | null;
   pressureSlot: number;
+  /** PSI rules, or null. */
+  rules: PressureRules | null;
   /** The slot that watches Node's event loop; -1 where it can't be watched. */
   loopSlot: number;
   /** --kernel-oom, or null. */
@@ -129,6 +133,8 @@ export class Guard {
   private nextComplaintMs = A_FRACTION;
   private waitMs = 0;
   private turnsInARow = 0;
+  /** The kill that is under way is to take a rule's whole cgroup. */
+  private wholeCgroup = false;
   /** When Node's event loop gets its next turn, where it can't be watched. */
   private turnAtMs = A_FRACTION;
   /** When this tick began. */
@@ -174,8 +180,11 @@ export class Guard {
     const failure = sampler.sample();
     if (failure === null) this.observe();
     else this.complain();
-    const level = failure === null ? levelOf(sampler.memory, this.policy.limits) : LEVEL_NONE;
-    this.perform(this.nextStep(level), level);
+    const level = failure === null ? this.judge() : LEVEL_NONE;
+    const step = this.nextStep(level);
+    this.perform(step, level);
+    // Whoever was killed, and why ever, or not: a rule needs new reasons for the next one.
+    if (this.phase === 'watching' && (wasBusy || step === 'select')) this.parts.rules?.restart(this.now);
     if (this.phase === 'watching' && level === LEVEL_NONE && failure === null) this.report();
     shortlist?.advance(cadence, this.now);
     this.waitMs = failure === null ? this.nextWaitMs() : RETRY_MS;
@@ -213,6 +222,25 @@ export class Guard {
     cadence.observe(sampler.memory, this.policy.limits, this.phase === 'terminating', this.now);
   }
 
+  /** The level, by the limits or by a PSI rule. A rule's kill goes on as long as the rule has its reasons. */
+  private judge(): Level {
+    const { sampler, rules } = this.parts;
+    const byLimits = levelOf(sampler.memory, this.policy.limits);
+    if (rules === null) return byLimits;
+    if (this.busy) return higher(byLimits, rules.follow(sampler.memory, this.phase === 'terminating', this.now));
+    const byRule = rules.look(sampler.memory, this.now);
+    if (byLimits === LEVEL_NONE) return byRule;
+    rules.yieldToLimits();
+    return byLimits;
+  }
+
+  /** The same after memory alone was sampled once more. */
+  private judgeAgain(): Level {
+    const { sampler, rules } = this.parts;
+    const byLimits = levelOf(sampler.memory, this.policy.limits);
+    return rules === null ? byLimits : higher(byLimits, rules.recheck(sampler.memory));
+  }
+
   private nextStep(level: Level): Step {
     const { facts, phase } = this;
     facts.level = level;
@@ -229,7 +257,9 @@ export class Guard {
         if (this.phase === 'killing') this.release();
         return;
       case 'select':
-        return this.parts.kernelOom === null ? this.select(level) : this.callKernelOom(level);
+        // The kernel's OOM killer knows nothing of a rule's cgroup.
+        if (this.parts.kernelOom === null || (this.parts.rules?.cgroup ?? null) !== null) return this.select(level);
+        return this.callKernelOom(level);
       case 'signal':
         return this.signal(level);
       case 'let-go':
@@ -249,26 +279,69 @@ export class Guard {
     const { log, sampler, selector, target, hooks } = this.parts;
     this.signalledMs = this.now.ms;
     sayMemory(log, 'warn', sampler.memory);
-    sayLowMemory(log, level, this.policy.limits);
-    const row = selector.select();
+    this.sayReason(level);
+    const row = this.selectRow();
     if (log.debugEnabled) selector.debug(log);
     // The scan takes milliseconds, in which the hog may have ended by itself.
     sampler.sample();
-    const levelNow = levelOf(sampler.memory, this.policy.limits);
+    const levelNow = this.judgeAgain();
     if (levelNow === LEVEL_NONE) {
       log.say('warn', 'memory situation has recovered while selecting victim');
       return;
     }
     if (row === -1) return this.nobody();
     selector.describe(row, this.victim);
+    this.wholeCgroup = this.mayKillWholeCgroup(true);
     saySending(log, this.signalFor(levelNow) === SIGKILL ? 'SIGKILL' : 'SIGTERM', this.victim);
-    const group = this.policy.killGroup ? selector.groupOf(row) : null;
+    // A group may reach beyond the cgroup.
+    const inCgroup = (this.parts.rules?.cgroup ?? null) !== null;
+    const group = this.policy.killGroup && !inCgroup ? selector.groupOf(row) : null;
     if (group !== null) sayGroup(log, group.pgid, group.members.length);
     // A dry run may look at a tree whose pids are nobody's here.
     const opened = this.policy.dryrun ? 0 : target.open(this.victim, group);
     if (opened < 0) return this.failed(-opened);
     if (hooks.runBeforeKill(this.victim, this.now)) this.enter('pre-hook');
     else this.signal(levelNow);
+  }
+
+  private sayReason(level: Level): void {
+    const { log, rules } = this.parts;
+    if (rules?.haveFired === true) rules.sayFired();
+    else sayLowMemory(log, level, this.policy.limits);
+  }
+
+  /** The victim's row, of all processes or of those in the cgroup whose rule has fired; -1 for nobody. */
+  private selectRow(): number {
+    const { selector, rules } = this.parts;
+    if (rules === null || rules.cgroup === null) return selector.select();
+    return rules.readProcesses() < 0 ? -1 : selector.selectAmong(rules.processes);
+  }
+
+  /**
+   * Whether all of a cgroup is to be killed, and nobody in it must not be. The selector's table holds them.
+   * @param tells  says so; if not, only why not
+   */
+  private mayKillWholeCgroup(tells: boolean): boolean {
+    const { log, selector, rules } = this.parts;
+    if (rules === null || rules.cgroup === null || !rules.wantsWhole) return false;
+    const row = selector.firstProtected();
+    const whole = row === -1 && !rules.processes.incomplete;
+    if (whole && tells) sayWholeCgroup(log, rules.cgroup, rules.processes.count);
+    if (!whole)
+      sayNotWhole(log, rules.cgroup, selector.table, row, row === -1 ? '' : (selector.protection(row) as string));
+    return whole;
+  }
+
+  /** Kills the whole cgroup, after another look at who is in it: the hooks have had their time since. */
+  private killWholeCgroup(): void {
+    const { log, selector, rules } = this.parts;
+    if (rules === null || rules.cgroup === null) return;
+    if (rules.readProcesses() < 0 || selector.selectAmong(rules.processes) === -1) return;
+    if (!this.mayKillWholeCgroup(false)) return;
+    const result = rules.killCgroup();
+    if (result === 0) return;
+    log.begin('warn').text('cgroup.kill: ').text(strerror(-result)).text('; killing its largest process');
+    log.end();
   }
 
   /** Verifies the victim and sends it the signal that the level asks for. */
@@ -282,6 +355,8 @@ export class Guard {
     this.signalledMs = this.now.ms;
     if (!target.verify()) return this.exited();
     const signal = this.signalFor(level);
+    if (this.wholeCgroup && signal === SIGKILL) this.killWholeCgroup();
+    // After cgroup.kill once more by itself: it costs nothing, and the victim is killed where that has failed.
     const result = target.signal(signal);
     if (result < 0) return this.failed(-result);
     this.anonBeforeKib = this.parts.sampler.memory.anonPagesKib;
@@ -379,7 +454,7 @@ export class Guard {
   private callKernelOom(level: Level): void {
     const { log, sampler, kernelOom, hooks } = this.parts;
     sayMemory(log, 'warn', sampler.memory);
-    sayLowMemory(log, level, this.policy.limits);
+    this.sayReason(level);
     this.pausedUntilMs = this.now.ms + PAUSE_MS;
     if (this.policy.dryrun) return log.say('warn', 'dryrun, not triggering the kernel OOM killer');
     const result = (kernelOom as KernelOomKiller).trigger();
@@ -399,6 +474,7 @@ export class Guard {
   private finish(): void {
     this.parts.target.close();
     this.phase = 'watching';
+    this.wholeCgroup = false;
     this.parts.hooks.runAfterKill(this.victim, this.now);
   }
 
@@ -422,6 +498,7 @@ export class Guard {
   private nextWaitMs(): number {
     const { cadence, hooks } = this.parts;
     let wait = cadence.waitMs;
+    if (this.parts.rules !== null) wait = Math.min(wait, this.parts.rules.waitMs);
     if (this.now.ms < this.pausedUntilMs) wait = Math.min(this.pausedUntilMs - this.now.ms, WAIT_MS_MAX);
     if (this.phase === 'killing') wait = DYING_WAIT_MS;
     if (hooks.starting) wait = Math.min(wait, this.phase === 'pre-hook' ? PRE_HOOK_STARTING_WAIT_MS : STARTING_WAIT_MS);
@@ -429,4 +506,8 @@ export class Guard {
     const phaseLeft = this.phaseSinceMs + PHASE_MS_MAX[this.phase] - this.now.ms;
     return Math.ceil(Math.max(0, Math.min(wait, phaseLeft)));
   }
+}
+
+function higher(a: Level, b: Level): Level {
+  return a > b ? a : b;
 }

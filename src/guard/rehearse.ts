@@ -9,6 +9,7 @@
  *               The selection may choose nobody but the child
  *   cadence     through all that memory can do: a number that turns out to have a fraction, or to be negative, for the
  *               first time makes V8 throw compiled code away
+ *   rules       that fire at each look, over this machine's own pressure and cgroups
  *   ticks       of the very guard that is being started, one after the other without a wait: what the compiler makes of
  *               another one's ticks it would have to throw away, and make anew at one tick a second
  *
@@ -25,6 +26,7 @@ import { reap, SpawnSlot, STILL_RUNNING } from '../../native-shims/spawn.js';
 import { HOOK_POLL_SLOTS, Hooks } from '../act/hooks.js';
 import { Target } from '../act/target.js';
 import { Cadence } from '../decide/cadence.js';
+import { emptyReading, RuleWatch } from '../decide/pressure-rule.js';
 import { emptyMeminfo, type Meminfo } from '../kernel/meminfo.js';
 import { Log } from '../report/log.js';
 import type { MemorySampler } from '../sample/memory-sampler.js';
@@ -32,8 +34,10 @@ import type { PidFiles } from '../sample/pid-files.js';
 import { type NamePatterns, ProcessScan } from '../sample/process-scan.js';
 import { CandidateTable } from '../shared/candidates.js';
 import type { Limits } from '../shared/limits.js';
+import { DEFAULT_RULE, type PressureRule } from '../shared/rules.js';
 import { copySelection, type SelectionPolicy } from '../shared/selection.js';
 import { copyPolicy, Guard, type GuardParts } from './guard.js';
+import { openPressureRules, RULE_POLL_SLOTS } from './pressure-rules.js';
 import { ProcessList } from './process-list.js';
 import { Selector } from './selector.js';
 import type { Shortlist } from './shortlist.js';
@@ -89,6 +93,26 @@ const MEASURED_TICKS = 20;
 export const NEVER: Limits = { memTermPercent: -1, memKillPercent: -1, swapTermPercent: -1, swapKillPercent: -1 };
 export const ALWAYS_TERM: Limits = { ...NEVER, memTermPercent: 100, swapTermPercent: 100 };
 const ALWAYS_KILL: Limits = { memTermPercent: 100, memKillPercent: 100, swapTermPercent: 100, swapKillPercent: 100 };
+
+/** As many looks of rules as it takes until they are compiled, in bounds for slow machines; and how far apart they are. */
+const RULE_LOOKS = 800;
+const RULE_LOOKS_ONCE = 20;
+const RULES_MS_MAX = 300;
+const RULE_LOOKS_PER_SELECTION = 16;
+const RULE_APART_MS = 30.25;
+const RULE_FAR_APART_MS = 1100.5;
+const RULE_STALL_US = 9000.5;
+
+/** What makes a rule fire at each look at which memory is low. */
+const ALWAYS_FIRES = {
+  stallPercent: 0,
+  forMs: 0,
+  windowMs: 500,
+  availableBelowPercent: 50,
+  swapFreeBelowPercent: null,
+  refaults: false,
+} as const;
+const ANY_CGROUP = '*';
 
 /** Few: memory that is touched once stays. */
 const STAGE_ROWS = 256;
@@ -278,6 +302,59 @@ export async function rehearseCadence(memory: Meminfo, watch: Watch): Promise<vo
   }
 }
 
+/**
+ * Looks by rules of their own as the guard's look, over the machine's own pressure and cgroups; each look fires. Nobody is
+ * killed by it: what comes of it is a selection at most.
+ */
+export async function rehearseRules(
+  rules: readonly PressureRule[],
+  procfs: string,
+  memory: Meminfo,
+  selector: Selector,
+  watch: Watch,
+  whole: boolean,
+): Promise<void> {
+  const log = new Log('rehearsal');
+  log.quiet = true;
+  const pollSet = new PollSet(RULE_POLL_SLOTS);
+  const eager = rules.flatMap((rule) => {
+    const cgroup = rule.cgroup === null ? null : ANY_CGROUP;
+    return [
+      { ...rule, ...ALWAYS_FIRES, cgroup },
+      { ...rule, ...ALWAYS_FIRES, cgroup, refaults: true },
+    ];
+  });
+  const rehearsed = openPressureRules(eager, procfs, pollSet, 0, log, false);
+  if (rehearsed === null) return;
+  const untilMs = monotonicMs() + RULES_MS_MAX;
+  const now = new Moment();
+  const low = Object.assign(emptyMeminfo(), memory);
+  // The machine's own pressure may not move at all meanwhile; its numbers would be known as integers then.
+  const moving = emptyReading();
+  const moved = new RuleWatch(DEFAULT_RULE);
+  for (let look = 0; look < (whole ? RULE_LOOKS : RULE_LOOKS_ONCE) && monotonicMs() < untilMs; look++) {
+    // Far, near and below the bound; time with fractions, a second and more apart at times.
+    low.memAvailableKib = Math.floor((memory.memAvailableKib * (look % 8)) / 8);
+    now.ms += look % 5 === 0 ? RULE_FAR_APART_MS : RULE_APART_MS;
+    moving.someTotalUs += RULE_STALL_US * (look % 4);
+    moving.refaultPages += look % 3;
+    moved.look(moving, low, now);
+    rehearsed.look(low, now);
+    rehearsed.follow(low, look % 2 === 0, now);
+    rehearsed.recheck(low);
+    rehearsed.sayFired();
+    if (look % RULE_LOOKS_PER_SELECTION === 0 && rehearsed.cgroup !== null) {
+      rehearsed.readProcesses();
+      selector.selectAmong(rehearsed.processes);
+      selector.firstProtected();
+    }
+    if (look % 3 === 0) rehearsed.restart(now);
+    if (look % 64 === 0) moved.restart(now);
+    await watch.rest();
+  }
+  rehearsed.close();
+}
+
 /** CPU time of a tick that sleeps before, ms: waking up is most of it. */
 export function measureTick(sampler: MemorySampler): number {
   const pollSet = new PollSet(1);
@@ -318,6 +395,7 @@ class Stage {
       pollSet,
       pressure: null,
       pressureSlot: READY_POLL_SLOT,
+      rules: null,
       loopSlot: -1,
       kernelOom: null,
       setAside,

@@ -13,13 +13,14 @@
 import type { Group } from '../act/target.js';
 import { groupRows, groupTargets } from '../decide/process-group.js';
 import { isSmall, outranks, pickVictim, scoreBound, scoreOf, whyNot } from '../decide/ranking.js';
+import type { PidList } from '../kernel/cgroup-files.js';
 import { joinCmdline } from '../kernel/pid-name.js';
 import type { Log } from '../report/log.js';
 import { sayCandidate, sayCandidatesHead } from '../report/messages.js';
 import { PID_CMDLINE, type PidFiles } from '../sample/pid-files.js';
 import type { ProcessScan } from '../sample/process-scan.js';
 import { CandidateTable, MARK_SET_ASIDE, MARK_SMALL, NAME_BYTES } from '../shared/candidates.js';
-import type { SelectionPolicy } from '../shared/selection.js';
+import type { Reason, SelectionPolicy } from '../shared/selection.js';
 import type { Victim } from '../shared/victim.js';
 import type { ProcessList } from './process-list.js';
 import type { Shortlist } from './shortlist.js';
@@ -71,6 +72,49 @@ export class Selector {
     if (row === -1 && this.policy.floorKib > 0) row = this.selectFromSmall();
     this.files.endMany();
     return row;
+  }
+
+  /** The victim's row among `pids` alone, or -1 if there is none, in a table that holds them. */
+  selectAmong(pids: PidList): number {
+    this.files.beginMany();
+    this.fillWith(pids);
+    let row = this.leader();
+    if (row === -1 && this.policy.floorKib > 0) {
+      this.passesOverSmall = false;
+      this.fillWith(pids);
+      row = this.leader();
+      this.passesOverSmall = true;
+    }
+    this.files.endMany();
+    return row;
+  }
+
+  /** The first row of the table that must not be killed, whatever the ranking says, or -1. */
+  firstProtected(): number {
+    let row = 0;
+    this.files.beginMany();
+    for (; row < this.table.count; row++) {
+      this.complete(row);
+      if (this.protection(row) !== null) break;
+    }
+    this.files.endMany();
+    return row < this.table.count ? row : -1;
+  }
+
+  /** Why a row must not be killed, or null. Who is dead, small or did not die before is no such case. */
+  protection(row: number): Reason | null {
+    const reason = whyNot(this.table, row, this.policy);
+    return reason === 'dead' || reason === 'gives back too little' || reason === 'set aside' ? null : reason;
+  }
+
+  private fillWith({ pids, count }: PidList): void {
+    this.table.clear();
+    for (let at = 0; at < count; at++) {
+      const pid = pids[at] as number;
+      if (this.policy.rankBy === 'oom_score') this.scan.addScore(this.table, pid);
+      else if (this.policy.rankBy === 'memory') this.scan.addMemory(this.table, pid);
+      else this.scan.addProcess(this.table, pid);
+    }
   }
 
   private selectFromAll(): number {

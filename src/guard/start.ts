@@ -29,11 +29,13 @@ import { ProcessScan } from '../sample/process-scan.js';
 import { EXIT_OTHER, FatalError } from '../shared/exit.js';
 import type { Matching } from '../shared/matching.js';
 import type { GuardOptions, PatternTexts, Persona } from '../shared/options.js';
+import { rulesInForce } from '../shared/rules.js';
 import { copySelection, type SelectionPolicy } from '../shared/selection.js';
 import { emptyVictim } from '../shared/victim.js';
 import { copyPolicy, Guard, type GuardPolicy } from './guard.js';
 import { type LockResult, lockProblem } from './lock.js';
 import { compilePatterns, exeMatchers, foreignExeError, refuseBlindProtection, selfPidIn } from './machine.js';
+import { openPressureRules, RULE_POLL_SLOTS } from './pressure-rules.js';
 import { ProcessList } from './process-list.js';
 import {
   CHECK_MS_MAX,
@@ -41,6 +43,7 @@ import {
   KillRehearsal,
   measureTick,
   rehearseCadence,
+  rehearseRules,
   rehearseSelection,
   rehearseShortlist,
   rehearseTicks,
@@ -55,6 +58,7 @@ const PRESSURE_POLL_SLOT = 1;
 const LOOP_POLL_SLOT = 2;
 const REHEARSAL_POLL_SLOT = 3;
 const HOOKS_POLL_SLOT = 4;
+const RULES_POLL_SLOT = HOOKS_POLL_SLOT + HOOK_POLL_SLOTS;
 
 /** Sweeps, and selections by what they found. */
 const SWEEPS_UNTIL_COMPILED = 25;
@@ -123,6 +127,8 @@ export interface PreparedGuard {
   selector: Selector;
   shortlist: Shortlist | null;
   rehearseCadence: () => Promise<void>;
+  /** As long as it takes until it is compiled, or once. */
+  rehearseRules: (whole: boolean) => Promise<void>;
   rehearseKills: () => Promise<void>;
 }
 
@@ -140,8 +146,11 @@ export function prepareGuard(options: GuardOptions, files: PidFiles, sampler: Me
   if (options.raisePriority) raisePriority(log);
   sayLimits(log, sampler.memory, options.limits);
 
-  const pollSet = new PollSet(HOOKS_POLL_SLOT + HOOK_POLL_SLOTS);
+  const ruleList = rulesInForce(options.rules, options.defaultRule);
+  const watchesCgroups = ruleList.some(({ cgroup }) => cgroup !== null);
+  const pollSet = new PollSet(RULES_POLL_SLOT + (watchesCgroups ? RULE_POLL_SLOTS : 0));
   const pressure = openPressureTrigger(options, pollSet, log);
+  const rules = openPressureRules(ruleList, options.procfs, pollSet, RULES_POLL_SLOT, log);
   const hooks = new Hooks(
     {
       beforeKill: usableHook(log, '-P', options.beforeKill),
@@ -176,6 +185,7 @@ export function prepareGuard(options: GuardOptions, files: PidFiles, sampler: Me
     pollSet,
     pressure,
     pressureSlot: PRESSURE_POLL_SLOT,
+    rules,
     loopSlot: watchEventLoop(pollSet),
     kernelOom: options.kernelOom ? openKernelOom(log, options.procfs) : null,
     setAside,
@@ -195,6 +205,9 @@ export function prepareGuard(options: GuardOptions, files: PidFiles, sampler: Me
     shortlist,
     rehearseKills: async () => kills?.run(),
     rehearseCadence: () => rehearseCadence(sampler.memory, watch),
+    rehearseRules: async (whole) => {
+      if (rules !== null) await rehearseRules(ruleList, options.procfs, sampler.memory, selector, watch, whole);
+    },
   };
 }
 
@@ -204,6 +217,7 @@ export async function sealGuard(prepared: PreparedGuard, log: Log): Promise<void
   let passes = COMPILE_PASSES;
   const compile = async (): Promise<void> => {
     await prepared.rehearseCadence();
+    await prepared.rehearseRules(true);
     // What was compiled while the first kill was under way has not seen all of it, and is thrown away by the second.
     for (let pass = 0; pass < passes; pass++) {
       if (pass > 0) compileAtNextCall(KILL_PATH);
@@ -219,6 +233,7 @@ export async function sealGuard(prepared: PreparedGuard, log: Log): Promise<void
   };
   const touch = async (): Promise<boolean> => {
     await prepared.rehearseKills();
+    await prepared.rehearseRules(false);
     selector.select();
     if (shortlist !== null) await rehearseShortlist(shortlist, selector, watch, SWEEPS_ONCE);
     return rehearseTicks(watch, CHECK_MS_MAX);

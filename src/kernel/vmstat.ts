@@ -83,6 +83,45 @@ function startsAt(position: number, word: Uint8Array): boolean {
 /** The number behind the rest of the name; NaN if there is none, or a negative one. */
 function valueOfLine(): number {
   cursor.skipWord();
+  return valueHere();
+}
+
+/*
+ * How hard memory is reclaimed, in pages since boot: workingset_refault_anon and _file (one workingset_refault before
+ * Linux 5.9), and pgscan_direct (Linux 4.8), which leaves out what a cgroup reclaims at its own limit.
+ */
+const WORKINGSET_REFAULT = ascii('workingset_refault');
+const PGSCAN_DIRECT = ascii('pgscan_direct ');
+const W = 0x77;
+const SPACE = 0x20;
+
+/** Pages that were read again soon after they had been dropped, and pages that processes had to scan themselves. */
+export interface Reclaim {
+  refaultPages: number;
+}
+
+/** Reads the first `length` of `bytes` into `out`. Returns false, with `out` as it was, if there is no refault counter. */
+export function parseReclaim(bytes: Uint8Array, length: number, out: Reclaim): boolean {
+  cursor.reset(bytes, length);
+  const end = cursor.end;
+  let pages = 0;
+  let found = false;
+  for (let line = 0, next = afterLine(bytes, 0, end); next > 0; line = next, next = afterLine(bytes, line, end)) {
+    const first = bytes[line];
+    if (first === W && startsAt(line, WORKINGSET_REFAULT)) {
+      pages += cursor.peek() === SPACE ? valueHere() : valueOfLine();
+      found = true;
+    } else if (first === P && startsAt(line, PGSCAN_DIRECT)) {
+      pages += valueHere();
+    }
+  }
+  if (!found || !(pages >= 0)) return false;
+  out.refaultPages = pages;
+  return true;
+}
+
+/** The number under the cursor; NaN if there is none, or a negative one. */
+function valueHere(): number {
   const value = cursor.integer();
   return value >= 0 ? value : Number.NaN;
 }

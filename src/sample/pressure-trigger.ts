@@ -25,7 +25,7 @@
  */
 import { statfsSync } from 'node:fs';
 import { ENOSYS } from '../../native-shims/errno.js';
-import { close, O_NONBLOCK, O_RDWR, open, write } from '../../native-shims/files.js';
+import { close, O_NONBLOCK, O_RDWR, open, openat, write } from '../../native-shims/files.js';
 import { cString } from '../../native-shims/libc.js';
 import { POLLPRI } from '../../native-shims/poll.js';
 
@@ -33,6 +33,13 @@ import { POLLPRI } from '../../native-shims/poll.js';
 const WINDOWS_MS = [500, 2000] as const;
 const STALL_PERCENT = 5;
 const US_PER_MS = 1000;
+
+/** What is written; after an error the fd has no trigger and may be written again. */
+const TRIGGER_LINES = WINDOWS_MS.map((windowMs) => {
+  const windowUs = windowMs * US_PER_MS;
+  // The kernel puts a NUL over the last byte, so that has to be one that nobody needs.
+  return cString(`some ${(windowUs * STALL_PERCENT) / 100} ${windowUs}\n`);
+});
 
 /* linux/magic.h. Anywhere else (a recorded tree under --procfs) the write would end up in somebody's file. */
 const PROC_SUPER_MAGIC = 0x9fa0;
@@ -47,9 +54,13 @@ export class PressureTrigger {
 
   private constructor(
     private openFd: number,
-    /** The window that the kernel accepted, ms. */
-    readonly windowMs: number,
+    private acceptedMs: number,
   ) {}
+
+  /** The window that the kernel accepted, ms. */
+  get windowMs(): number {
+    return this.acceptedMs;
+  }
 
   /** For the PollSet; -1, which poll ignores, once the trigger is lost or closed. */
   get fd(): number {
@@ -64,12 +75,40 @@ export class PressureTrigger {
   static open(path: string): PressureTrigger | number {
     const fd = open(cString(path), O_RDWR | O_NONBLOCK);
     if (fd < 0) return fd;
-    let result = isKernelFile(path) ? 0 : -ENOSYS;
-    for (const windowMs of result === 0 ? WINDOWS_MS : []) {
-      result = setTrigger(fd, windowMs);
-      if (result >= 0) return new PressureTrigger(fd, windowMs);
-    }
+    const trigger = PressureTrigger.unset();
+    const result = isKernelFile(path) ? trigger.arm(fd) : -ENOSYS;
+    if (result === 0) return trigger;
     close(fd);
+    return result;
+  }
+
+  /** One that is not set: for `set`, which makes nothing. */
+  static unset(): PressureTrigger {
+    return new PressureTrigger(-1, 0);
+  }
+
+  /**
+   * Sets this trigger, which is not set, on a file of procfs or cgroup2, whose path (NUL-terminated) is relative to
+   * `directoryFd`. Returns 0 or -errno, as `open`.
+   */
+  set(directoryFd: number, path: Uint8Array): number {
+    const fd = openat(directoryFd, path, O_RDWR | O_NONBLOCK);
+    if (fd < 0) return fd;
+    const result = this.arm(fd);
+    if (result < 0) close(fd);
+    return result;
+  }
+
+  private arm(fd: number): number {
+    let result = 0;
+    for (let window = 0; window < WINDOWS_MS.length; window++) {
+      const line = TRIGGER_LINES[window] as Uint8Array;
+      result = write(fd, line, line.length - 1);
+      if (result < 0) continue;
+      this.openFd = fd;
+      this.acceptedMs = WINDOWS_MS[window] as number;
+      return 0;
+    }
     return result;
   }
 
@@ -89,14 +128,6 @@ export class PressureTrigger {
     if (this.openFd >= 0) close(this.openFd);
     this.openFd = -1;
   }
-}
-
-/** Returns the number of bytes written, or -errno; after an error the fd has no trigger and may be written again. */
-function setTrigger(fd: number, windowMs: number): number {
-  const windowUs = windowMs * US_PER_MS;
-  // The kernel puts a NUL over the last byte, so that has to be one that nobody needs.
-  const line = cString(`some ${(windowUs * STALL_PERCENT) / 100} ${windowUs}\n`);
-  return write(fd, line, line.length - 1);
 }
 
 function isKernelFile(path: string): boolean {

@@ -169,6 +169,15 @@ export class ProcessScan {
     return -1;
   }
 
+  /** Appends a row for `pid` with all that any ranking needs, unless it is gone. */
+  addProcess(table: CandidateTable, pid: number): void {
+    const row = this.addPid(table, pid);
+    this.readStat(table, row);
+    const known = table.startTimeTicks[row] !== UNKNOWN;
+    if (known && !isKernelThread(table, row)) this.readRanked(table, row);
+    if (table.hasMark(row, MARK_GONE)) table.count--;
+  }
+
   /** Whether `pid` is a process, and not one of the other threads of one, which /proc hides but answers for. */
   isProcess(pid: number): boolean {
     const length = this.files.read(pid, PID_STATUS, this.bytes);
@@ -307,15 +316,6 @@ export class ProcessScan {
       else if (what === 'memory') this.addMemory(table, pid);
       else this.addProcess(table, pid);
     }
-  }
-
-  /** Appends a row for `pid` with what ranks, unless it is gone. */
-  private addProcess(table: CandidateTable, pid: number): void {
-    const row = this.addPid(table, pid);
-    this.readStat(table, row);
-    const known = table.startTimeTicks[row] !== UNKNOWN;
-    if (known && !isKernelThread(table, row)) this.readRanked(table, row);
-    if (table.hasMark(row, MARK_GONE)) table.count--;
   }
 
   private addPid(table: CandidateTable, pid: number): number {

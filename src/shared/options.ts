@@ -1,6 +1,7 @@
 /* What the configuration file and the command line ask of the guard: resolved, checked, in plain values. */
 import type { Limits } from './limits.js';
 import type { Matching } from './matching.js';
+import type { PressureRule } from './rules.js';
 import type { SelectionPolicy } from './selection.js';
 
 /** Under which name, and so with which defaults and manners, the program runs. */
@@ -35,6 +36,10 @@ export interface GuardOptions {
   notifyDbus: boolean;
   /** 0: no reports. */
   reportIntervalMs: number;
+  /** The admin's PSI rules. */
+  rules: readonly PressureRule[];
+  /** Whether the default PSI rule is in force as well (shared/rules.ts). */
+  defaultRule: boolean;
 }
 
 /** What the command line starts from: the configuration file's, or the defaults where there is none. */

@@ -74,6 +74,7 @@ describe('a guard with a configuration file', () => {
       expect.stringContaining('mem total: 15625 MiB'),
       ...limits('10.00', '20.00', ' 4.00', '10.24'),
       expect.stringContaining('memory pressure does not wake the guard'),
+      expect.stringContaining('so rules for the machine do not work: No such file or directory'),
       "-P: script '/nowhere/before' is not executable: No such file or directory",
       expect.stringContaining('does not show pid 1'),
     ]);

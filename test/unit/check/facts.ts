@@ -32,6 +32,17 @@ export function ranked(pid: number, facts: Partial<RankedProcess> = {}): RankedP
   };
 }
 
+/** A rule for the machine. */
+export const NO_RULE = {
+  name: 'r',
+  words: 'w',
+  cgroup: null,
+  whole: false,
+  matches: null,
+  unreadable: 0,
+  unkillable: 0,
+};
+
 /** A machine of 16 GB, 15,000,000 KiB of it user memory, without swap. */
 export const GOOD: Facts = {
   memory: {
@@ -73,6 +84,7 @@ export const GOOD: Facts = {
   patterns: [],
   exeError: null,
   hooks: [],
+  rules: [{ ...NO_RULE, name: 'thrashing', words: 'SIGTERM to the largest process' }],
   sysrqError: null,
 };
 

@@ -603,6 +603,16 @@ const ROWS: readonly Row[] = [
   },
   { name: 'not known', id: 'cgroup-kill', severity: 'note', facts: cgroup({ kill: null }), found: /not known/ },
 
+  { name: 'that works', id: 'psi-rule', severity: 'ok', found: /^"thrashing": SIGTERM to the largest process/ },
+  { name: 'none', id: 'psi-rule', severity: 'note', facts: { ...GOOD, rules: [] }, found: /^no PSI rule is in force/ },
+  {
+    name: 'without PSI',
+    id: 'psi-rule',
+    severity: 'warning',
+    facts: { ...GOOD, pressure: { ...GOOD.pressure, readError: 'No such file or directory' } },
+    found: /^"thrashing" can not work: /,
+  },
+
   { name: 'none', id: 'swap', severity: 'ok', found: /no swap/ },
   {
     name: 'on a disk',

@@ -332,6 +332,8 @@ describe('over settings', () => {
     afterKill: '/after',
     notifyDbus: true,
     reportIntervalMs: 5000,
+    rules: [],
+    defaultRule: true,
   };
 
   function over(settings: Settings, args: string[]) {

@@ -65,6 +65,7 @@ const KEYS: readonly [string, string, Partial<Settings>][] = [
   ['guard.kill_group', 'true', { killGroup: true }],
   ['guard.kernel_oom', 'true', { kernelOom: true }],
   ['guard.raise_priority', 'true', { raisePriority: true }],
+  ['pressure.default_rule', 'false', { defaultRule: false }],
   ['selection.ignore_root_user', 'true', { selection: { ...SELECTION, ignoreRootUser: true } }],
   ['selection.rank_by', '"memory"', { selection: { ...SELECTION, rankBy: 'memory' } }],
   ['selection.floor', '"16MiB"', { selection: { ...SELECTION, floorKib: 16384 } }],

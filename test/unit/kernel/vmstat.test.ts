@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseVmstat } from '../../../src/kernel/vmstat.js';
+import { parseReclaim, parseVmstat } from '../../../src/kernel/vmstat.js';
 import { hostileBytes, recorded } from './recorded.js';
 
 const RECORDED = recorded('vmstat');
@@ -88,6 +88,47 @@ describe('parseVmstat', () => {
         if (!ok) expect(out).toEqual(UNTOUCHED);
         expect(out.allocatedPages).toBeGreaterThanOrEqual(0);
         expect(out.oomKills).toBeGreaterThanOrEqual(-1);
+      }),
+    );
+  });
+});
+
+describe('parseReclaim', () => {
+  function reclaim(text: string | Uint8Array, length?: number) {
+    const bytes = Buffer.from(text as string);
+    const out = { refaultPages: -7 };
+    return { ok: parseReclaim(bytes, length ?? bytes.length, out), pages: out.refaultPages };
+  }
+
+  it('adds up the refaults and the direct scans that a real kernel wrote', () => {
+    const counters = TEXT.matchAll(/^(?:workingset_refault_\w+|pgscan_direct) ([0-9]+)$/gm);
+    const sum = [...counters].reduce((total, match) => total + Number(match[1]), 0);
+    expect(reclaim(RECORDED)).toEqual({ ok: true, pages: sum });
+  });
+
+  it.each([
+    ['of one kind (before Linux 5.9)', 'workingset_refault 5\npgscan_direct 3\n', 8],
+    ['without direct scans', 'workingset_refault_anon 5\nworkingset_refault_file 6\n', 11],
+    ['beside names that only begin so', 'workingset_refault_anon 5\npgscan_direct_throttle 9\nxpgscan_direct 9\n', 5],
+  ])('reads them %s', (_name, text, pages) => {
+    expect(reclaim(text)).toEqual({ ok: true, pages });
+  });
+
+  it.each([
+    ['empty', ''],
+    ['without refaults', 'pgscan_direct 3\n'],
+    ['cut off in its only line', 'workingset_refault 5'],
+    ['without a number', 'workingset_refault_anon \npgscan_direct 3\n'],
+    ['with a negative one', 'workingset_refault_anon 5\npgscan_direct -3\n'],
+  ])('refuses a file and leaves the value before alone: %s', (_name, text) => {
+    expect(reclaim(text)).toEqual({ ok: false, pages: -7 });
+  });
+
+  it('never throws, and never accepts what is negative or none', () => {
+    fc.assert(
+      fc.property(hostileBytes(RECORDED), fc.integer({ min: -1, max: 6000 }), (bytes, length) => {
+        const { ok, pages } = reclaim(bytes, length);
+        expect(ok ? pages >= 0 : pages === -7).toBe(true);
       }),
     );
   });

@@ -1,0 +1,294 @@
+/*
+ * The PSI rules of a running guard: what they are looked at by, when, and what comes of it.
+ *
+ * Far from trouble they cost a tick nothing but a comparison: the machine's pressure is read only while available memory is
+ * within GATE_MARGIN_PERCENT of the widest rule's bound, since above it none of them may fire; a cgroup's only after its
+ * trigger has woken the guard. While a stall is under way there is a look each CLOSE_WAIT_MS.
+ *
+ *   look     nobody is being killed: does a rule fire?
+ *   follow   somebody is being killed because one has fired: is there still reason to?
+ *   restart  that is over: all windows begin anew, so that the next kill is due to what is measured from now on
+ */
+import { A_FRACTION, type Moment } from '../../native-shims/clock.js';
+import { strerror } from '../../native-shims/errno.js';
+import type { PollSet } from '../../native-shims/poll.js';
+import { WAIT_MS_MAX } from '../decide/cadence.js';
+import { emptyReading, type PressureReading, RuleWatch } from '../decide/pressure-rule.js';
+import { PidList } from '../kernel/cgroup-files.js';
+import type { Log } from '../report/log.js';
+import { sayRule, sayRuleFired } from '../report/rule-messages.js';
+import { type CgroupPath, CgroupTree, cgroup2MountPoint } from '../sample/cgroup-tree.js';
+import { PressureFile, ReclaimFile } from '../sample/pressure-file.js';
+import { LEVEL_KILL, LEVEL_NONE, LEVEL_TERM, type Level, type MemoryLevels } from '../shared/limits.js';
+import type { PressureRule } from '../shared/rules.js';
+import { CGROUP_WATCHES_MAX, type CgroupWatch, CgroupWatches } from './cgroup-watches.js';
+
+/** Above a rule's bound by so much the looks begin, so that a window is known when memory gets there. */
+const GATE_MARGIN_PERCENT = 5;
+
+/** Between two looks, below that; and while a stall is under way: a tenth of the default window. */
+const NEAR_WAIT_MS = 250;
+const CLOSE_WAIT_MS = 50;
+/** A hundred times what the look at one cgroup costs (60 us), so that many of them take no more than 1 % of a core. */
+const CLOSE_WAIT_MS_PER_CGROUP = 6;
+
+/** Of one cgroup. One that has more is not killed as a whole. */
+const PROCESSES_MAX = 8192;
+
+/** Poll slots that rules take, if any of them has a cgroup. */
+export const RULE_POLL_SLOTS = CGROUP_WATCHES_MAX;
+
+/** Rules, and what they are looked at by. */
+export interface RuleParts {
+  log: Log;
+  rules: readonly PressureRule[];
+  /** null where there is no rule for the machine, or no PSI. */
+  machine: PressureFile | null;
+  reclaim: ReclaimFile | null;
+  /** null where there is no rule for cgroups, or no cgroup v2. */
+  cgroups: CgroupWatches | null;
+}
+
+export class PressureRules {
+  /** How long the guard may wait for its next tick, as far as rules are concerned. */
+  waitMs = WAIT_MS_MAX;
+  /** The processes of the cgroup whose rule has fired, after `readProcesses`. */
+  readonly processes = new PidList(PROCESSES_MAX);
+  private readonly machineRules: readonly RuleWatch[];
+  private readonly names = new Map<PressureRule, Uint8Array>();
+  private readonly gatePercent: number;
+  private readonly reading: PressureReading = emptyReading();
+  private readonly wantsRefaults: boolean;
+  private saidOverflow = false;
+  private fired: RuleWatch | null = null;
+  private firedCgroup: CgroupWatch | null = null;
+  private lookedMs = A_FRACTION;
+
+  constructor(private readonly parts: RuleParts) {
+    const { rules, machine } = parts;
+    const ofMachine = machine === null ? [] : rules.filter(({ cgroup }) => cgroup === null);
+    this.machineRules = ofMachine.map((rule) => new RuleWatch(rule));
+    this.gatePercent = Math.max(-GATE_MARGIN_PERCENT, ...ofMachine.map((rule) => rule.availableBelowPercent ?? 0));
+    this.wantsRefaults = rules.some(({ refaults }) => refaults);
+    for (const rule of rules) this.names.set(rule, Buffer.from(rule.name));
+  }
+
+  /** Whether the kill that is about to begin, or is under way, is a rule's. */
+  get haveFired(): boolean {
+    return this.fired !== null;
+  }
+
+  /** The cgroup whose rule has fired; null where it was the machine's, or none. */
+  get cgroup(): CgroupPath | null {
+    return this.firedCgroup === null ? null : this.firedCgroup.path;
+  }
+
+  /** Whether all of that cgroup is to be killed. */
+  get wantsWhole(): boolean {
+    return this.fired !== null && this.fired.rule.scope === 'cgroup';
+  }
+
+  /** Looks at what is due. Returns the level that a rule asks for. */
+  look(memory: MemoryLevels, now: Moment): Level {
+    const { cgroups } = this.parts;
+    this.fired = null;
+    this.firedCgroup = null;
+    this.lookedMs = now.ms;
+    this.waitMs = WAIT_MS_MAX;
+    const near = this.isNear(memory);
+    if (cgroups !== null) this.findCgroups(cgroups, now);
+    const due = cgroups?.isDue(now) === true;
+    if (!near && !due) return LEVEL_NONE;
+    this.readRefaults();
+    if (near) this.lookAtMachine(memory, now);
+    if (cgroups !== null && due) this.lookAtCgroups(cgroups, memory, now);
+    return this.levelOfFired();
+  }
+
+  /**
+   * Looks at the rule that has fired. Returns its level as long as there is reason for the kill.
+   * @param asked  the victim was asked already: then the stall has to go on, too
+   */
+  follow(memory: MemoryLevels, asked: boolean, now: Moment): Level {
+    const { fired, firedCgroup } = this;
+    if (fired === null) return LEVEL_NONE;
+    // No matter how often the tick comes while somebody dies.
+    if (now.ms - this.lookedMs >= CLOSE_WAIT_MS) {
+      this.lookedMs = now.ms;
+      this.readRefaults();
+      if (firedCgroup !== null) this.parts.cgroups?.follow(firedCgroup, this.reading, memory, now);
+      else if (this.readMachine()) fired.look(this.reading, memory, now);
+    }
+    this.waitMs = CLOSE_WAIT_MS;
+    return asked && !fired.holds ? LEVEL_NONE : this.recheck(memory);
+  }
+
+  /** The level of the rule that has fired, if memory as it is now bears it out. */
+  recheck(memory: MemoryLevels): Level {
+    if (this.fired === null) return LEVEL_NONE;
+    this.fired.recheck(memory);
+    return this.fired.isCorroborated ? this.levelOfFired() : LEVEL_NONE;
+  }
+
+  /** The limits are reason enough. */
+  yieldToLimits(): void {
+    this.fired = null;
+    this.firedCgroup = null;
+  }
+
+  /** A kill is over, or came to nothing. */
+  restart(now: Moment): void {
+    this.yieldToLimits();
+    for (let rule = 0; rule < this.machineRules.length; rule++) (this.machineRules[rule] as RuleWatch).restart(now);
+    this.parts.cgroups?.restart(now);
+  }
+
+  /** Says which rule has fired, and by what. */
+  sayFired(): void {
+    const { fired } = this;
+    if (fired !== null) sayRuleFired(this.parts.log, fired, this.names.get(fired.rule) as Uint8Array, this.cgroup);
+  }
+
+  /** Fills `processes` with those of the cgroup whose rule has fired. Returns 0 or -errno. */
+  readProcesses(): number {
+    const { cgroups } = this.parts;
+    if (cgroups === null || this.firedCgroup === null) return 0;
+    return cgroups.tree.processesOf(this.firedCgroup.path, this.processes);
+  }
+
+  /** Kills the cgroup whose rule has fired. Returns 0 or -errno. */
+  killCgroup(): number {
+    const { cgroups } = this.parts;
+    return cgroups === null || this.firedCgroup === null ? 0 : cgroups.tree.killAll(this.firedCgroup.path);
+  }
+
+  /** Gives the files back. */
+  close(): void {
+    this.parts.machine?.close();
+    this.parts.reclaim?.close();
+    this.parts.cgroups?.close();
+  }
+
+  /** Whether memory is near or below the widest bound of the machine's rules. */
+  private isNear(memory: MemoryLevels): boolean {
+    const totalKib = memory.memAvailableKib + memory.anonPagesKib;
+    return 100 * memory.memAvailableKib <= (this.gatePercent + GATE_MARGIN_PERCENT) * totalKib && this.gatePercent > 0;
+  }
+
+  private findCgroups(cgroups: CgroupWatches, now: Moment): void {
+    cgroups.wake(now);
+    cgroups.discover(now);
+    if (!cgroups.overflow || this.saidOverflow) return;
+    this.saidOverflow = true;
+    const line = this.parts.log.begin('warn').text('PSI rules: more cgroups match than are watched, which are ');
+    line.integer(cgroups.count).text('; the others are left to the limits');
+    this.parts.log.end();
+  }
+
+  private lookAtMachine(memory: MemoryLevels, now: Moment): void {
+    this.waitMs = NEAR_WAIT_MS;
+    if (!this.readMachine()) return;
+    for (let rule = 0; rule < this.machineRules.length; rule++) {
+      const watch = this.machineRules[rule] as RuleWatch;
+      if (watch.look(this.reading, memory, now) && this.fired === null) this.fired = watch;
+      if (watch.isStirring) this.waitMs = CLOSE_WAIT_MS;
+    }
+  }
+
+  private lookAtCgroups(cgroups: CgroupWatches, memory: MemoryLevels, now: Moment): void {
+    const fired = cgroups.look(this.reading, memory, now);
+    // The cgroup's first: its own largest process is closer to the cause than the machine's.
+    if (fired !== null) {
+      this.fired = fired.state;
+      this.firedCgroup = fired;
+    }
+    const stirring = cgroups.stirring(now);
+    if (stirring > 0) this.waitMs = Math.min(this.waitMs, Math.max(CLOSE_WAIT_MS, stirring * CLOSE_WAIT_MS_PER_CGROUP));
+  }
+
+  private readMachine(): boolean {
+    const { machine } = this.parts;
+    if (machine === null || !machine.read()) return false;
+    this.reading.someTotalUs = machine.pressure.someTotalUs;
+    this.reading.fullTotalUs = machine.pressure.fullTotalUs;
+    this.reading.atLimit = false;
+    return true;
+  }
+
+  /** Where it can't be read the counter stands still, which corroborates nothing. */
+  private readRefaults(): void {
+    const { reclaim } = this.parts;
+    if (this.wantsRefaults && reclaim?.read() === true) this.reading.refaultPages = reclaim.reclaim.refaultPages;
+  }
+
+  private levelOfFired(): Level {
+    if (this.fired === null) return LEVEL_NONE;
+    return this.fired.rule.action === 'kill' ? LEVEL_KILL : LEVEL_TERM;
+  }
+}
+
+/**
+ * What of `rules` can work on this machine, or null if nothing can; says what can't, and why.
+ * @param pollSlot  the first of RULE_POLL_SLOTS in `pollSet`, if any of them has a cgroup
+ * @param triggers  whether cgroups get triggers (guard/cgroup-watches.ts)
+ */
+export function openPressureRules(
+  rules: readonly PressureRule[],
+  procfs: string,
+  pollSet: PollSet,
+  pollSlot: number,
+  log: Log,
+  triggers = true,
+): PressureRules | null {
+  if (rules.length === 0) return null;
+  const machine = rules.some(({ cgroup }) => cgroup === null) ? openMachine(procfs, log) : null;
+  const ofCgroups = rules.filter(({ cgroup }) => cgroup !== null);
+  const cgroups = ofCgroups.length === 0 ? null : openCgroups(ofCgroups, procfs, pollSet, pollSlot, triggers, log);
+  if (machine === null && cgroups === null) return null;
+  const working = rules.filter(({ cgroup }) => (cgroup === null ? machine : cgroups) !== null);
+  for (const rule of working) sayRule(log, rule);
+  const reclaim = ReclaimFile.open(procfs);
+  if (typeof reclaim === 'number') sayProblem(log, `${procfs}/vmstat, so refaults are not known`, strerror(-reclaim));
+  return new PressureRules({
+    log,
+    rules: working,
+    machine,
+    reclaim: typeof reclaim === 'number' ? null : reclaim,
+    cgroups,
+  });
+}
+
+function openMachine(procfs: string, log: Log): PressureFile | null {
+  const file = new PressureFile();
+  const path = `${procfs}/pressure/memory`;
+  const result = file.open(path);
+  if (result === 0 && file.read()) return file;
+  file.close();
+  sayProblem(
+    log,
+    `${path}, so rules for the machine do not work`,
+    result < 0 ? strerror(-result) : 'no pressure in it',
+  );
+  return null;
+}
+
+function openCgroups(
+  rules: readonly PressureRule[],
+  procfs: string,
+  pollSet: PollSet,
+  pollSlot: number,
+  triggers: boolean,
+  log: Log,
+): CgroupWatches | null {
+  const mountPoint = cgroup2MountPoint(procfs);
+  const tree = mountPoint === null ? null : CgroupTree.open(mountPoint);
+  if (tree !== null && typeof tree !== 'number') return new CgroupWatches(rules, tree, pollSet, pollSlot, triggers);
+  const why = tree === null ? 'it is not mounted' : strerror(-tree);
+  sayProblem(log, 'cgroup v2, so rules for cgroups do not work', why);
+  return null;
+}
+
+function sayProblem(log: Log, what: string, why: string): void {
+  log.begin('warn').text('PSI rules: can not read ').foreign(what).text(': ').text(why);
+  log.end();
+}
