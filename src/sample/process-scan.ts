@@ -82,6 +82,7 @@ const FILE_BYTES_MAX = 4096;
 const KIB = 1024;
 const KTHREADD_PID = 2;
 const STATE_ZOMBIE = 0x5a; // Z
+const STATE_UNINTERRUPTIBLE = 0x44; // D
 
 export class ProcessScan {
   private readonly pids: PidWalk;
@@ -226,6 +227,8 @@ export class ProcessScan {
     if (length < 0) return length;
     if (!parsePidStatm(this.bytes, length, this.statm)) return -EIO;
     if (this.statm.residentPages === 0) this.readMemoryOfThread(table, row);
+    // Where stat has not been read; it overwrites it.
+    if (table.rssKib[row] === UNKNOWN) table.rssKib[row] = this.statm.residentPages * this.kibPerPage;
     table.anonKib[row] = Math.max(0, this.statm.residentPages - this.statm.sharedPages) * this.kibPerPage;
     return 0;
   }
@@ -245,6 +248,18 @@ export class ProcessScan {
     const length = this.files.read(pid, PID_STAT, this.bytes);
     if (length < 0 || !parsePidStat(this.bytes, length, this.stat)) return false;
     return this.stat.startTimeTicks === startTimeTicks && !isDead(this.stat);
+  }
+
+  /**
+   * Whether `pid` sits in the kernel where a signal does not reach it: in state D, or a zombie main thread whose other
+   * threads do not end.
+   */
+  isStuck(pid: number, startTimeTicks: number): boolean {
+    const length = this.files.read(pid, PID_STAT, this.bytes);
+    if (length < 0 || !parsePidStat(this.bytes, length, this.stat)) return false;
+    const { state, numThreads } = this.stat;
+    const stuck = state === STATE_UNINTERRUPTIBLE || (state === STATE_ZOMBIE && numThreads > 1);
+    return stuck && this.stat.startTimeTicks === startTimeTicks;
   }
 
   /** Leaves in `this.statm` what a living thread of the row's process shows, if its main thread is a zombie. */

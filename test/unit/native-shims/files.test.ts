@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -141,5 +141,19 @@ describe('closeRange', () => {
   it('a range without any is fine, one that ends before it begins is not', () => {
     expect(files.closeRange(0x7fffffff, 0x7fffffff)).toBe(0);
     expect(files.closeRange(2000, 1999)).toBe(-EINVAL);
+  });
+});
+
+describe('usedKibOfFilesystem', () => {
+  it('is what is used of the file system there', () => {
+    expect(files.usedKibOfFilesystem(cString('/proc'))).toBe(0);
+    const { blocks, bfree, bsize } = statfsSync('/');
+    const usedKib = ((blocks - bfree) * bsize) / 1024;
+    // Others write to it meanwhile.
+    expect(Math.abs(files.usedKibOfFilesystem(cString('/')) - usedKib)).toBeLessThan(1 << 20);
+  });
+
+  it('says with -errno what is wrong', () => {
+    expect(files.usedKibOfFilesystem(cString(`${directory()}/nothing`))).toBe(-ENOENT);
   });
 });
