@@ -6,6 +6,8 @@
  * its messages come in that order, and the first mistake ends it. It starts from settings, those of the configuration
  * file or the persona's defaults, and changes them key by key; -m and -M together are one key, as are -s and -S.
  */
+import { parseDurationMs } from '../config/quantity.js';
+import { DEFAULT_KILL_AFTER_MS } from '../decide/ladder.js';
 import type { Meminfo } from '../kernel/meminfo.js';
 import type { LineKind, Log } from '../report/log.js';
 import { EXIT_MEM_LIMIT, EXIT_PARAMETER, EXIT_SWAP_LIMIT, EXIT_USAGE, FatalError } from '../shared/exit.js';
@@ -115,6 +117,21 @@ const GUARD_OPTIONS: readonly OptionRow[] = [
     persona: 'oom-backstop',
     help: "may also kill the admin's way in: sshd, systemd's services, logins, terminal multiplexers, display servers, container daemons (see the manual page)",
   },
+  {
+    name: 'kill-after',
+    takesValue: true,
+    valueName: 'TIME',
+    exactOnly: true,
+    persona: 'oom-backstop',
+    help: 'SIGKILL for a victim that has ignored SIGTERM for so long while memory is low, such as 3s or 500ms (default 10s)',
+  },
+  {
+    name: 'no-arc',
+    takesValue: false,
+    exactOnly: true,
+    persona: 'oom-backstop',
+    help: "don't count what the cache of ZFS would give back as available",
+  },
   { name: 'dryrun', takesValue: false, help: 'say what would be killed, and kill nobody' },
   { name: 'syslog', takesValue: false, help: 'log to syslog instead of stdout and stderr' },
   { name: 'kernel-oom', takesValue: false, help: "leave the choice and the kill to the kernel's OOM killer" },
@@ -174,6 +191,8 @@ export function defaultSettings(persona: Persona): Settings {
     patterns: { prefer: null, avoid: null, ignore: null },
     sparesWayIn: persona === 'oom-backstop',
     killGroup: false,
+    killAfterMs: DEFAULT_KILL_AFTER_MS,
+    countArc: persona === 'oom-backstop',
     kernelOom: false,
     dryrun: false,
     debug: false,
@@ -391,6 +410,12 @@ class OptionReader {
       case 'no-way-in':
         options.sparesWayIn = false;
         break;
+      case 'kill-after':
+        options.killAfterMs = killAfterMsOf(value);
+        break;
+      case 'no-arc':
+        options.countArc = false;
+        break;
       case 'dryrun':
         options.dryrun = true;
         this.sayOnce('dryrun');
@@ -481,6 +506,16 @@ class OptionReader {
     }
     return seconds * MS_PER_S;
   }
+}
+
+/** @throws FatalError */
+function killAfterMsOf(value: string): number {
+  const ms = parseDurationMs(value);
+  if (typeof ms === 'number') return ms;
+  throw new FatalError(
+    EXIT_PARAMETER,
+    `--kill-after ${value}: ${ms} (valid: a time such as 10s, with ms, s, min or h)`,
+  );
 }
 
 function sizeMax(totalKib: number): number {

@@ -328,7 +328,7 @@ class LimitResolver {
   }
 }
 
-function settingsOf({ guard, selection, hooks }: Config, mem: Percentages, swap: Percentages): Settings {
+function settingsOf({ memory, guard, selection, hooks }: Config, mem: Percentages, swap: Percentages): Settings {
   return {
     limits: {
       memTermPercent: mem.term,
@@ -346,6 +346,8 @@ function settingsOf({ guard, selection, hooks }: Config, mem: Percentages, swap:
     sparesWayIn: selection.spare_way_in,
     patterns: { prefer: selection.prefer, avoid: selection.avoid, ignore: selection.ignore },
     killGroup: guard.kill_group,
+    killAfterMs: guard.kill_after,
+    countArc: memory.count_arc,
     kernelOom: guard.kernel_oom,
     dryrun: guard.dryrun,
     debug: guard.debug,

@@ -26,6 +26,7 @@ import { reap, SpawnSlot, STILL_RUNNING } from '../../native-shims/spawn.js';
 import { HOOK_POLL_SLOTS, Hooks } from '../act/hooks.js';
 import { Target } from '../act/target.js';
 import { Cadence } from '../decide/cadence.js';
+import { DEFAULT_KILL_AFTER_MS } from '../decide/ladder.js';
 import { emptyMeminfo, type Meminfo } from '../kernel/meminfo.js';
 import { Log } from '../report/log.js';
 import type { MemorySampler } from '../sample/memory-sampler.js';
@@ -34,7 +35,9 @@ import { ProcessScan } from '../sample/process-scan.js';
 import { CandidateTable } from '../shared/candidates.js';
 import type { Limits } from '../shared/limits.js';
 import { EARLYOOM_SELECTION } from '../shared/selection.js';
+import { Aftermath, type Instruments } from './aftermath.js';
 import { Guard, type GuardParts } from './guard.js';
+import type { Headroom } from './headroom.js';
 import { ProcessList } from './process-list.js';
 import { Selector } from './selector.js';
 import type { Shortlist } from './shortlist.js';
@@ -178,6 +181,22 @@ export interface RehearsalParts {
   files: PidFiles;
   sampler: MemorySampler;
   selfPid: number | null;
+  /** null for earlyoom. */
+  instruments: Instruments | null;
+}
+
+/** Reads once what is read only near the limits, and after a kill. */
+export async function rehearseAftermath(
+  headroom: Headroom | null,
+  aftermath: Aftermath | null,
+  watch: Watch,
+): Promise<void> {
+  headroom?.rehearse();
+  await watch.rest();
+  const now = new Moment();
+  now.update();
+  aftermath?.rehearse(now);
+  await watch.look();
 }
 
 /** Sweeps, selects by what was found and forgets it again, so often, as far as the time goes. */
@@ -275,7 +294,7 @@ class Stage {
   readonly parts: GuardParts;
   private readonly alwaysReady = open(cString('/dev/null'), O_RDONLY);
 
-  constructor({ files, sampler, selfPid }: RehearsalParts, limits: Limits, onlyPid: number) {
+  constructor({ files, sampler, selfPid, instruments }: RehearsalParts, limits: Limits, onlyPid: number) {
     const log = new Log('rehearsal');
     log.quiet = true;
     const pollSet = new PollSet(HOOKS_POLL_SLOT + HOOK_POLL_SLOTS);
@@ -300,9 +319,17 @@ class Stage {
       loopSlot: -1,
       kernelOom: null,
       setAside,
+      aftermath: instruments === null ? null : new Aftermath({ limits }, log, instruments),
     };
     this.guard = new Guard(
-      { persona: 'oom-backstop', limits, dryrun: false, killGroup: false, reportIntervalMs: 1 },
+      {
+        persona: 'oom-backstop',
+        limits,
+        dryrun: false,
+        killGroup: false,
+        killAfterMs: DEFAULT_KILL_AFTER_MS,
+        reportIntervalMs: 1,
+      },
       this.parts,
     );
   }

@@ -6,7 +6,7 @@
 import { accessSync, constants, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { getPriority, release, setPriority } from 'node:os';
 import { setImmediate as turn } from 'node:timers/promises';
-import { monotonicMs } from '../../native-shims/clock.js';
+import { monotonicMs, threadCpuMs } from '../../native-shims/clock.js';
 import { strerror } from '../../native-shims/errno.js';
 import { eventLoopFd } from '../../native-shims/event-loop.js';
 import { kill } from '../../native-shims/pidfd.js';
@@ -20,16 +20,21 @@ import { CAP_KILL, parsePidStatusCapEff } from '../kernel/pid-status.js';
 import type { Log } from '../report/log.js';
 import { sayLimits, saySending } from '../report/messages.js';
 import { AllocationClock } from '../sample/allocation-clock.js';
+import { FreeLists } from '../sample/free-lists.js';
 import type { MemorySampler } from '../sample/memory-sampler.js';
 import type { PidFiles } from '../sample/pid-files.js';
 import { PidWalk } from '../sample/pid-walk.js';
 import { PressureTrigger } from '../sample/pressure-trigger.js';
 import { ProcessScan } from '../sample/process-scan.js';
+import { TmpfsUsage } from '../sample/tmpfs-usage.js';
 import { EXIT_OTHER, FatalError } from '../shared/exit.js';
 import type { GuardOptions, PatternTexts, Persona } from '../shared/options.js';
 import type { SelectionPolicy } from '../shared/selection.js';
 import { emptyVictim } from '../shared/victim.js';
+import { Aftermath, type Instruments } from './aftermath.js';
 import { Guard } from './guard.js';
+import { Headroom } from './headroom.js';
+import { KillSurvey } from './kill-survey.js';
 import { type LockResult, lockProblem } from './lock.js';
 import { compilePatterns, selfPidIn } from './machine.js';
 import { ProcessList } from './process-list.js';
@@ -37,6 +42,7 @@ import {
   CHECK_MS_MAX,
   COMPILE_MS_MAX,
   measureTick,
+  rehearseAftermath,
   rehearseCadence,
   rehearseKills,
   rehearseSelection,
@@ -150,6 +156,9 @@ export function prepareGuard(options: GuardOptions, files: PidFiles, sampler: Me
   const setAside = new ProcessList();
   const shortlist = openShortlist(options, files, scan, sampler, log);
   const selector = new Selector(files, scan, options.selection, setAside, shortlist, sampler.memory);
+  const headroom = useHeadroom(options, sampler, log);
+  const instruments = options.persona === 'earlyoom' ? null : openInstruments(options, files, scan, setAside, sampler);
+  const aftermath = instruments === null ? null : new Aftermath(options, log, instruments);
   warnOfHiddenProcesses(log, options.procfs);
   trySelection(log, selector);
 
@@ -167,6 +176,7 @@ export function prepareGuard(options: GuardOptions, files: PidFiles, sampler: Me
     loopSlot: watchEventLoop(pollSet),
     kernelOom: options.kernelOom ? openKernelOom(log, options.procfs) : null,
     setAside,
+    aftermath,
   });
   endOnSignal('SIGTERM', 'SIGINT');
   // Node would answer it by opening a debugger's port: the guard listens to nobody.
@@ -178,7 +188,8 @@ export function prepareGuard(options: GuardOptions, files: PidFiles, sampler: Me
     selector,
     shortlist,
     rehearseKills: async () => {
-      if (selfPid === process.pid) await rehearseKills({ files, sampler, selfPid }, watch);
+      if (selfPid === process.pid) await rehearseKills({ files, sampler, selfPid, instruments }, watch);
+      await rehearseAftermath(headroom, aftermath, watch);
     },
     rehearseCadence: () => rehearseCadence(sampler.memory, watch),
   };
@@ -231,6 +242,43 @@ function openShortlist(
   if (typeof clock === 'number' || typeof directory === 'number') return null;
   const walk = new PidWalk(directory.directoryFd);
   return new Shortlist(scan, walk, clock, options.selection, sampler.memory, scoreFactorOf(release()));
+}
+
+/** Has the samples take in what MemAvailable and SwapFree leave out. Says so of ZFS, whose part can be large. */
+function useHeadroom(options: GuardOptions, sampler: MemorySampler, log: Log): Headroom | null {
+  const headroom = Headroom.open(options);
+  sampler.refiner = headroom;
+  if (headroom?.countsArc)
+    log.say('start', 'near the limits, what the cache of ZFS would give back counts as available');
+  return headroom;
+}
+
+/** How often the CPUs' lists are read to learn what a read costs. */
+const MEASURED_READS = 5;
+
+/** What is asked after a kill. What can't be opened is done without. */
+function openInstruments(
+  options: GuardOptions,
+  files: PidFiles,
+  scan: ProcessScan,
+  setAside: ProcessList,
+  sampler: MemorySampler,
+): Instruments {
+  const freeLists = orNull(FreeLists.open(options.procfs));
+  const startedMs = threadCpuMs();
+  for (let read = 0; read < MEASURED_READS; read++) freeLists?.read();
+  return {
+    sampler,
+    freeLists,
+    readCostMs: (threadCpuMs() - startedMs) / MEASURED_READS,
+    allocation: orNull(AllocationClock.open(options.procfs)),
+    survey: orNull(KillSurvey.open(files, scan, options.selection, setAside)),
+    tmpfs: new TmpfsUsage(options.procfs),
+  };
+}
+
+function orNull<T extends object>(opened: T | number): T | null {
+  return typeof opened === 'number' ? null : opened;
 }
 
 /** Something in the rehearsal or the engine's functions that it needs. */
