@@ -26,11 +26,6 @@ const INCIDENT_MS = HIDDEN_MS_MAX;
 /** Reading the CPUs' lists may take a fiftieth of a core. */
 const READ_SHARE_MAX = 0.02;
 const READ_INTERVAL_MS_MAX = 100;
-/** Until V8 has compiled what a tick does. */
-const REHEARSALS = 300;
-/** A walk through all processes each. */
-const SURVEYS = 3;
-
 /** What it asks; null where the kernel does not tell. */
 export interface Instruments {
   sampler: MemorySampler;
@@ -106,22 +101,22 @@ export class Aftermath {
     return true;
   }
 
-  /** Runs what a kill's end does, and what shared memory takes, without a word. */
-  rehearse(now: Moment): void {
-    const { survey, tmpfs, sampler } = this.parts;
-    const { log } = this;
-    const before = log.quiet;
-    log.quiet = true;
-    for (let time = 0; time < REHEARSALS; time++) {
-      this.readHidden(now);
-      this.readAtMs = A_FRACTION;
-    }
-    for (let time = 0; time < SURVEYS && survey !== null; time++) {
-      survey.look(1);
-      tmpfs.read();
-      sayFutile(log, sampler.shmemKib(), survey.found.sumKib, tmpfs);
-    }
-    log.quiet = before;
+  /**
+   * Goes through all of it once, as after a kill at this moment. For an instance of its own, whose log is quiet.
+   * @param surveys  walks through all processes, too
+   */
+  rehearse(victim: Victim, surveys: boolean, now: Moment): void {
+    const { sampler, survey, tmpfs } = this.parts;
+    this.signalled(victim);
+    this.exited(victim, true, now);
+    this.futile = true;
+    this.holdsBack(LEVEL_KILL, now);
+    victim.rssKib = Number.MAX_SAFE_INTEGER;
+    this.forbids(victim, LEVEL_KILL, now);
+    if (!surveys) return;
+    survey?.look(1);
+    tmpfs.read();
+    sayFutile(this.log, sampler.shmemKib(), survey?.found.sumKib ?? 0, tmpfs);
   }
 
   private memoryComesBack(now: Moment): boolean {

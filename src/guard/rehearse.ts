@@ -35,6 +35,7 @@ import { ProcessScan } from '../sample/process-scan.js';
 import { CandidateTable } from '../shared/candidates.js';
 import type { Limits } from '../shared/limits.js';
 import { EARLYOOM_SELECTION } from '../shared/selection.js';
+import { emptyVictim } from '../shared/victim.js';
 import { Aftermath, type Instruments } from './aftermath.js';
 import { Guard, type GuardParts } from './guard.js';
 import type { Headroom } from './headroom.js';
@@ -94,6 +95,12 @@ const ALWAYS_KILL: Limits = { memTermPercent: 100, memKillPercent: 100, swapTerm
 
 /** Few: memory that is touched once stays. */
 const STAGE_ROWS = 256;
+
+/** As many as it takes until all of it is compiled. */
+const AFTERMATHS = 800;
+const KILLS_PER_SURVEY = 200;
+const BETWEEN_KILLS_MS = 10.25;
+const AFTERMATH_MS_MAX = 200;
 
 const TARGET_POLL_SLOT = 0;
 const READY_POLL_SLOT = 1;
@@ -185,18 +192,27 @@ export interface RehearsalParts {
   instruments: Instruments | null;
 }
 
-/** Reads once what is read only near the limits, and after a kill. */
+/** What is done only near the limits and after a kill: as often as the compiler needs, and less often what takes long. */
 export async function rehearseAftermath(
   headroom: Headroom | null,
-  aftermath: Aftermath | null,
+  instruments: Instruments | null,
   watch: Watch,
 ): Promise<void> {
   headroom?.rehearse();
-  await watch.rest();
+  await watch.look();
+  if (instruments === null) return;
+  const log = new Log('rehearsal');
+  log.quiet = true;
+  const aftermath = new Aftermath({ limits: SOME_LIMITS }, log, instruments);
+  const victim = emptyVictim();
   const now = new Moment();
   now.update();
-  aftermath?.rehearse(now);
-  await watch.look();
+  const untilMs = monotonicMs() + AFTERMATH_MS_MAX;
+  for (let kill = 0; kill < AFTERMATHS && monotonicMs() < untilMs; kill++) {
+    now.ms += BETWEEN_KILLS_MS;
+    aftermath.rehearse(victim, kill % KILLS_PER_SURVEY === 0, now);
+    await watch.rest();
+  }
 }
 
 /** Sweeps, selects by what was found and forgets it again, so often, as far as the time goes. */

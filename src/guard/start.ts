@@ -189,7 +189,7 @@ export function prepareGuard(options: GuardOptions, files: PidFiles, sampler: Me
     shortlist,
     rehearseKills: async () => {
       if (selfPid === process.pid) await rehearseKills({ files, sampler, selfPid, instruments }, watch);
-      await rehearseAftermath(headroom, aftermath, watch);
+      await rehearseAftermath(headroom, instruments, watch);
     },
     rehearseCadence: () => rehearseCadence(sampler.memory, watch),
   };

@@ -90,7 +90,7 @@ class Machine {
   }
 
   rehearse(): void {
-    this.aftermath.rehearse(this.now);
+    this.aftermath.rehearse(this.victim, true, this.now);
   }
 
   private write({ available, anon, shmem = 0, hidden }: Mib): void {
@@ -205,7 +205,7 @@ describe('a full tmpfs', () => {
     expect(new Machine(SMALL, { available: 100, anon: 2000, shmem: 50 }).forbids(LEVEL_TERM, 70)).toBe(false);
   });
 
-  it('can be rehearsed without a word', () => {
+  it('can be rehearsed', () => {
     const machine = new Machine(SMALL, { ...FULL, hidden: 10 });
     machine.rehearse();
     expect(machine.survey.found.sumKib).toBe(120 * KIB);
