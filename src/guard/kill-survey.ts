@@ -8,7 +8,7 @@ import type { KillYield } from '../decide/shared-memory.js';
 import type { PidFiles } from '../sample/pid-files.js';
 import { PidWalk } from '../sample/pid-walk.js';
 import type { ProcessScan } from '../sample/process-scan.js';
-import { CandidateTable } from '../shared/candidates.js';
+import { CandidateTable, UNKNOWN } from '../shared/candidates.js';
 import type { SelectionPolicy } from '../shared/selection.js';
 import type { ProcessList } from './process-list.js';
 
@@ -40,9 +40,9 @@ export class KillSurvey {
     for (let pid = pids.next(); pid > 0; pid = pids.next()) {
       table.clear();
       const row = this.scan.addMemory(table, pid);
-      if (row === -1) continue;
-      found.sumKib += Math.max(0, table.anonKib[row] as number);
-      const rssKib = table.rssKib[row] as number;
+      if (row === -1 || table.anonKib[row] === UNKNOWN) continue;
+      found.sumKib += table.anonKib[row] as number;
+      const rssKib = this.scan.residentKib;
       if (rssKib > found.largestKib && (rssKib < neededKib || this.mayBeKilled(row))) found.largestKib = rssKib;
     }
   }

@@ -159,6 +159,11 @@ export class ProcessScan {
     return -1;
   }
 
+  /** The RSS, shared memory included, of the row that `addMemory` has added last, if it knows what a kill would give back. */
+  get residentKib(): number {
+    return this.statm.residentPages * this.kibPerPage;
+  }
+
   /** Whether `pid` is a process, and not one of the other threads of one, which /proc hides but answers for. */
   isProcess(pid: number): boolean {
     const length = this.files.read(pid, PID_STATUS, this.bytes);
@@ -227,8 +232,6 @@ export class ProcessScan {
     if (length < 0) return length;
     if (!parsePidStatm(this.bytes, length, this.statm)) return -EIO;
     if (this.statm.residentPages === 0) this.readMemoryOfThread(table, row);
-    // Where stat has not been read; it overwrites it.
-    if (table.rssKib[row] === UNKNOWN) table.rssKib[row] = this.statm.residentPages * this.kibPerPage;
     table.anonKib[row] = Math.max(0, this.statm.residentPages - this.statm.sharedPages) * this.kibPerPage;
     return 0;
   }
