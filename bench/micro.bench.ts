@@ -83,7 +83,8 @@ describe('sample: with the kernel', () => {
 
 describe('decide: pure', () => {
   const cadence = new Cadence(0.04);
-  const facts = { level: 0 as const, victimGone: false, preHookDone: false, elapsedMs: 1.5, paused: false };
+  const idle = { victimGone: false, preHookDone: false, elapsedMs: 1.5, paused: false };
+  const facts = { level: 0 as const, ...idle, killAfterMs: 10_000, stuckMs: 0.5 };
   const table = new CandidateTable(ROWS);
   for (let pid = 100; pid < 100 + ROWS; pid++) {
     const row = table.add(pid);

@@ -13,6 +13,8 @@ export const { O_RDONLY, O_WRONLY, O_RDWR, O_DIRECTORY, O_NONBLOCK, O_NOCTTY } =
 
 const AT_FDCWD = -100;
 const SEEK_SET = 0;
+const KIB = 1024;
+const TWO_TO_32 = 2 ** 32;
 const SYS_getdents64 = process.arch === 'arm64' ? 61 : 217;
 /** The same number on every architecture. */
 const SYS_close_range = 436;
@@ -82,4 +84,26 @@ export function rewindDirectory(dirfd: number): number {
  */
 export function getdents64(dirfd: number, buffer: Uint8Array): number {
   return syscallBuffer(SYS_getdents64, dirfd, buffer, buffer.length, 0, 0);
+}
+
+const statfsNative = declare('int statfs(void *path, void *buf)');
+/* struct statfs on 64-bit Linux: nine words and more of eight bytes each. */
+const STATFS_BYTES = 256;
+const STATFS_BSIZE = 2;
+const STATFS_BLOCKS = 4;
+const STATFS_BFREE = 6;
+const statfsWords = new Uint32Array(STATFS_BYTES / 4);
+const statfsBuffer = new Uint8Array(statfsWords.buffer);
+
+/** What is used of the file system at `path` (NUL-terminated), in whole KiB, or -errno. Asks the file system: only for those that answer at once. */
+export function usedKibOfFilesystem(path: Uint8Array): number {
+  const result = statfsNative(path, statfsBuffer);
+  if (result < 0) return result;
+  const blocks = wordOf(STATFS_BLOCKS) - wordOf(STATFS_BFREE);
+  return Math.max(0, Math.floor((blocks * wordOf(STATFS_BSIZE)) / KIB));
+}
+
+/** A word of eight bytes; all that are read here are far below 2^53. */
+function wordOf(index: number): number {
+  return (statfsWords[index] as number) + (statfsWords[index + 1] as number) * TWO_TO_32;
 }

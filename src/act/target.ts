@@ -57,6 +57,11 @@ export class Target {
     return this.scan.isAlive(this.identity.pid, this.identity.startTimeTicks);
   }
 
+  /** Whether it sits where no signal reaches it. */
+  isStuck(): boolean {
+    return this.scan.isStuck(this.identity.pid, this.identity.startTimeTicks);
+  }
+
   /** Sends a signal to it and to its group. Returns 0 or -errno (-ESRCH: nobody was left). */
   signal(signal: number): number {
     if (signal === SIGKILL) this.wantsRelease = true;

@@ -1,26 +1,25 @@
 /* Findings on what counts as memory here, and on the kernel's own OOM killer. Pure. */
-import type { Arcstats } from '../kernel/arcstats.js';
+import { arcCountsKib } from '../decide/headroom.js';
 import type { GuardOptions } from '../shared/options.js';
 import type { Facts } from './facts.js';
-import { counted, type Finding, finding, mibOfBytes, mibOfKib, percent } from './finding.js';
+import { counted, type Finding, finding, mibOfKib, percent } from './finding.js';
 
 /** From this share of all memory on, memory that the guard takes for used decides when it acts. */
 const ARC_PERCENT_MAX = 5;
-const BYTES_PER_KIB = 1024;
 
 /** All of them, in the order of the table. */
 export function memoryFindings(facts: Facts, options: GuardOptions): Finding[] {
   return [
     swapFinding(facts, options),
     zswapFinding(facts),
-    arcFinding(facts),
+    arcFinding(facts, options),
     overcommitFinding(facts),
     panicFinding(facts),
     allocatingTaskFinding(facts),
   ];
 }
 
-function swapFinding({ memory, swapAreas }: Facts, { limits }: GuardOptions): Finding {
+function swapFinding({ memory, swapAreas }: Facts, { persona, limits }: GuardOptions): Finding {
   const why = 'Free swap is no memory that is free: on zram, what is swapped out stays in memory, compressed.';
   if (memory.swapTotalKib === 0) return finding('swap', why, { severity: 'ok', found: 'there is no swap' });
   const counts = limits.swapTermPercent < 100 || limits.swapKillPercent < 100;
@@ -28,37 +27,37 @@ function swapFinding({ memory, swapAreas }: Facts, { limits }: GuardOptions): Fi
   const onZram = swapAreas.filter(({ name }) => /(^|\/)zram\d/.test(name));
   const total = `${mibOfKib(memory.swapTotalKib)} of swap in ${counted(swapAreas.length, 'area', 'areas')}`;
   if (onZram.length === 0) return finding('swap', why, { severity: 'ok', found: `${total}, none on zram; ${policy}` });
-  return finding('swap', why, {
-    severity: 'note',
-    found: `${total}, on zram: ${onZram.map(({ name }) => name).join(', ')}; ${policy}`,
-    advice: 'Let memory alone decide: -s 100,100.',
-  });
+  const found = `${total}, on zram: ${onZram.map(({ name }) => name).join(', ')}; ${policy}`;
+  if (counts && persona === 'oom-backstop') {
+    const by = 'near the limits, zram counts by what it really wins (its free space less what filling it costs)';
+    return finding('swap', why, { severity: 'ok', found: `${found}; ${by}` });
+  }
+  return finding('swap', why, { severity: 'note', found, advice: 'Let memory alone decide: -s 100,100.' });
 }
 
 function zswapFinding({ memory, zswapEnabled }: Facts): Finding {
   const why =
-    'zswap keeps swapped pages compressed in memory first: free swap falls although the disk was not touched.';
+    'zswap keeps swapped pages compressed in memory first: free swap falls although the disk was not touched. The pool is not in available memory, and goes to the disk when it is full, so both numbers are right as they are.';
   const found = zswapEnabled ? 'zswap is on' : 'zswap is off';
   if (!zswapEnabled || memory.swapTotalKib === 0) return finding('zswap', why, { severity: 'ok', found });
   return finding('zswap', why, { severity: 'note', found, advice: 'Let memory alone decide (-s 100,100).' });
 }
 
-function arcFinding({ arc, memory }: Facts): Finding {
+function arcFinding({ arc, memory }: Facts, { countArc }: GuardOptions): Finding {
   const why =
-    'The cache of ZFS can be given back but is not in MemAvailable: the guard takes it for used, and may kill too early.';
+    'The cache of ZFS can be given back but is not in MemAvailable: a guard that takes it for used may kill too early.';
   if (arc === null) return finding('zfs-arc', why, { severity: 'ok', found: 'there is no ZFS' });
-  const bytes = reclaimable(arc);
-  const share = (100 * bytes) / (memory.memTotalKib * BYTES_PER_KIB);
-  const found = `ZFS could give back ${mibOfBytes(bytes)} (${percent(share)} of memory) that do not count as available`;
+  const kib = arcCountsKib(arc.sizeKib, arc.minKib);
+  const share = (100 * kib) / memory.memTotalKib;
+  const found = `ZFS could give back ${mibOfKib(kib)} (${percent(share)} of memory)`;
+  if (countArc) {
+    return finding('zfs-arc', why, { severity: 'ok', found: `${found}, which count as available near the limits` });
+  }
   return finding('zfs-arc', why, {
     severity: share > ARC_PERCENT_MAX ? 'warning' : 'note',
-    found,
-    advice: 'Bound it with the module parameter zfs_arc_max, or lower -m.',
+    found: `${found} that do not count as available`,
+    advice: 'Leave out --no-arc (or count_arc = false), bound it with the module parameter zfs_arc_max, or lower -m.',
   });
-}
-
-function reclaimable({ sizeBytes, minBytes }: Arcstats): number {
-  return Math.max(0, sizeBytes - minBytes);
 }
 
 function overcommitFinding({ vm: { overcommitMemory } }: Facts): Finding {

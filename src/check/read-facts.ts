@@ -17,7 +17,7 @@ import { PosixRegex } from '../../native-shims/regex.js';
 import { DBUS_SEND } from '../act/hooks.js';
 import { lockableBytes } from '../guard/lock.js';
 import { foreignExeError, selfPidIn } from '../guard/machine.js';
-import { parseArcstats } from '../kernel/arcstats.js';
+import { type Arcstats, emptyArcstats, parseArcstats } from '../kernel/arcstats.js';
 import { compileGlob, matchesName } from '../kernel/cgroup-glob.js';
 import type { Meminfo } from '../kernel/meminfo.js';
 import { type Mount, parseMountinfo } from '../kernel/mountinfo.js';
@@ -76,7 +76,7 @@ export function readFacts({ options, memory, ranking, sysfs }: FactsRequest): Fa
     hiding: readHiding(procfs, mounts ?? []),
     swapAreas: parseSwaps(readText(`${procfs}/swaps`) ?? ''),
     zswapEnabled: readText(`${sysfs}/module/zswap/parameters/enabled`)?.startsWith('Y') === true,
-    arc: parseArcstats(readText(`${procfs}/spl/kstat/zfs/arcstats`) ?? ''),
+    arc: readArcstats(procfs),
     vm: readVmSettings(procfs),
     ranking,
     patterns: matchPatterns(options, ranking),
@@ -85,6 +85,12 @@ export function readFacts({ options, memory, ranking, sysfs }: FactsRequest): Fa
     rules: readRules(options, mounts ?? []),
     sysrqError: accessError(`${procfs}/sysrq-trigger`, constants.W_OK),
   };
+}
+
+function readArcstats(procfs: string): Arcstats | null {
+  const bytes = Buffer.from(readText(`${procfs}/spl/kstat/zfs/arcstats`) ?? '');
+  const arc = emptyArcstats();
+  return parseArcstats(bytes, bytes.length, arc) ? arc : null;
 }
 
 function readPressure(file: string): PressureFacts {

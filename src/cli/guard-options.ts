@@ -6,6 +6,8 @@
  * its messages come in that order, and the first mistake ends it. It starts from settings, those of the configuration
  * file or the persona's defaults, and changes them key by key; -m and -M together are one key, as are -s and -S.
  */
+import { parseDurationMs } from '../config/quantity.js';
+import { DEFAULT_KILL_AFTER_MS } from '../decide/ladder.js';
 import type { Meminfo } from '../kernel/meminfo.js';
 import type { LineKind, Log } from '../report/log.js';
 import { EXIT_MEM_LIMIT, EXIT_PARAMETER, EXIT_SWAP_LIMIT, EXIT_USAGE, FatalError } from '../shared/exit.js';
@@ -139,6 +141,21 @@ const GUARD_OPTIONS: readonly OptionRow[] = [
     persona: 'oom-backstop',
     help: 'without the default PSI rule, which kills when tasks stall for memory while little of it is available (see the manual page); rules of the configuration file stay',
   },
+  {
+    name: 'kill-after',
+    takesValue: true,
+    valueName: 'TIME',
+    exactOnly: true,
+    persona: 'oom-backstop',
+    help: 'SIGKILL for a victim that has ignored SIGTERM for so long while memory is low, such as 3s or 500ms (default 10s)',
+  },
+  {
+    name: 'no-arc',
+    takesValue: false,
+    exactOnly: true,
+    persona: 'oom-backstop',
+    help: "don't count what the cache of ZFS would give back as available",
+  },
   { name: 'dryrun', takesValue: false, help: 'say what would be killed, and kill nobody' },
   { name: 'syslog', takesValue: false, help: 'log to syslog instead of stdout and stderr' },
   { name: 'kernel-oom', takesValue: false, help: "leave the choice and the kill to the kernel's OOM killer" },
@@ -199,6 +216,8 @@ export function defaultSettings(persona: Persona): Settings {
     matching: NO_MATCHING,
     sparesWayIn: persona === 'oom-backstop',
     killGroup: false,
+    killAfterMs: DEFAULT_KILL_AFTER_MS,
+    countArc: persona === 'oom-backstop',
     kernelOom: false,
     dryrun: false,
     debug: false,
@@ -427,6 +446,12 @@ class OptionReader {
       case 'no-psi-rule':
         options.defaultRule = false;
         break;
+      case 'kill-after':
+        options.killAfterMs = killAfterMsOf(value);
+        break;
+      case 'no-arc':
+        options.countArc = false;
+        break;
       case 'dryrun':
         options.dryrun = true;
         this.sayOnce('dryrun');
@@ -517,6 +542,16 @@ class OptionReader {
     }
     return seconds * MS_PER_S;
   }
+}
+
+/** @throws FatalError */
+function killAfterMsOf(value: string): number {
+  const ms = parseDurationMs(value);
+  if (typeof ms === 'number') return ms;
+  throw new FatalError(
+    EXIT_PARAMETER,
+    `--kill-after ${value}: ${ms} (valid: a time such as 10s, with ms, s, min or h)`,
+  );
 }
 
 function sizeMax(totalKib: number): number {

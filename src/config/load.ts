@@ -372,7 +372,7 @@ class LimitResolver {
 }
 
 function settingsOf(
-  { guard, pressure, selection, hooks }: Config,
+  { memory, guard, pressure, selection, hooks }: Config,
   mem: Percentages,
   swap: Percentages,
   matches: readonly MatchTable[],
@@ -397,6 +397,8 @@ function settingsOf(
     patterns: { prefer: selection.prefer, avoid: selection.avoid, ignore: selection.ignore },
     matching: { tables: matches, onlyCgroup: selection.only_cgroup },
     killGroup: guard.kill_group,
+    killAfterMs: guard.kill_after,
+    countArc: memory.count_arc,
     kernelOom: guard.kernel_oom,
     dryrun: guard.dryrun,
     debug: guard.debug,

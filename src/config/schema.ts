@@ -117,6 +117,13 @@ export const configSchema = z.strictObject({
         option: '-m, -M',
         example: '256MiB',
       }),
+      count_arc: z.boolean().prefault(true).register(keyTexts, {
+        description:
+          'What the cache of ZFS holds above its c_min counts as available. It is asked for only when memory is near the limits.',
+        valid: SWITCH,
+        option: '--no-arc',
+        example: false,
+      }),
     })
     .prefault({})
     .register(sectionTexts, {
@@ -176,6 +183,12 @@ export const configSchema = z.strictObject({
         valid: SWITCH,
         option: '-g',
         example: true,
+      }),
+      kill_after: duration().prefault('10s').register(keyTexts, {
+        description: 'SIGKILL for a victim that has ignored SIGTERM for so long while memory is low; 0s for at once.',
+        valid: TIME,
+        option: '--kill-after',
+        example: '3s',
       }),
       kernel_oom: z.boolean().prefault(false).register(keyTexts, {
         description: "Have the kernel's OOM killer choose and kill (Linux 5.17, root).",

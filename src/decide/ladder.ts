@@ -4,7 +4,7 @@
  *
  *   watching ──limit crossed──> select ──> [pre-hook, at most 200 ms] ──> terminating ──> watching
  *                                                              └────────> killing ────┘      ^
- *                                        SIGKILL limit crossed, or ignored for 10 s ─^       │
+ *                                  SIGKILL limit crossed, or ignored for kill_after ─^       │
  *                                                                    exited, or given up ────┘
  *
  * One kill at a time: nobody else is selected until this one is over.
@@ -15,13 +15,19 @@ import { LEVEL_KILL, LEVEL_NONE, type Level } from '../shared/limits.js';
 export const PRE_HOOK_MS_MAX = 200;
 
 /**
- * How long a victim may ignore SIGTERM while memory stays at the limit: then SIGKILL. As long as earlyoom
- * waits before it asks the same process once more.
+ * How long a victim may ignore SIGTERM while memory stays at the limit, unless the admin says otherwise (kill_after): then
+ * SIGKILL. As long as earlyoom waits before it asks the same process once more.
  */
-export const TERM_MS_MAX = 10_000;
+export const DEFAULT_KILL_AFTER_MS = 10_000;
 
 /** How long to wait for a process to end after SIGKILL before it is put aside (it sits in the kernel, in state D). */
 export const KILL_MS_MAX = 10_000;
+
+/**
+ * A victim that has been found in state D at each look for so long, while memory is low, is put aside sooner: nothing
+ * that it waits for (a dead disk or server) is quick. An exit in order passes through D for some ms.
+ */
+export const STUCK_MS_MAX = 1000;
 
 export type Phase = 'watching' | 'pre-hook' | 'terminating' | 'killing';
 
@@ -34,7 +40,7 @@ export type Step =
   | 'let-go'
   /** SIGTERM was sent, and memory has fallen to the SIGKILL limit. */
   | 'escalate-by-limit'
-  /** SIGTERM was ignored for TERM_MS_MAX. */
+  /** SIGTERM was ignored for `killAfterMs`. */
   | 'escalate-by-time'
   | 'exited'
   | 'give-up';
@@ -48,8 +54,12 @@ export interface LadderFacts {
   preHookDone: boolean;
   /** Since the phase began, ms. */
   elapsedMs: number;
-  /** The guard pauses (after a failure, or in a dry run) and selects nobody now. */
+  /** The guard pauses (after a failure, in a dry run, or while memory comes back by itself) and selects nobody now. */
   paused: boolean;
+  /** How long SIGTERM may be ignored while memory is low, ms. */
+  killAfterMs: number;
+  /** For how long each look after SIGKILL has found the victim stuck in the kernel, ms. */
+  stuckMs: number;
 }
 
 export function nextStep(phase: Phase, facts: LadderFacts): Step {
@@ -57,7 +67,8 @@ export function nextStep(phase: Phase, facts: LadderFacts): Step {
   if (facts.victimGone) return 'exited';
   if (phase === 'pre-hook') return afterPreHook(facts);
   if (phase === 'terminating') return whileTerminating(facts);
-  return facts.elapsedMs >= KILL_MS_MAX ? 'give-up' : 'wait';
+  const stuck = facts.stuckMs >= STUCK_MS_MAX && facts.level !== LEVEL_NONE;
+  return stuck || facts.elapsedMs >= KILL_MS_MAX ? 'give-up' : 'wait';
 }
 
 function afterPreHook(facts: LadderFacts): Step {
@@ -67,6 +78,6 @@ function afterPreHook(facts: LadderFacts): Step {
 
 function whileTerminating(facts: LadderFacts): Step {
   if (facts.level === LEVEL_KILL) return 'escalate-by-limit';
-  if (facts.elapsedMs < TERM_MS_MAX) return 'wait';
+  if (facts.elapsedMs < facts.killAfterMs) return 'wait';
   return facts.level === LEVEL_NONE ? 'give-up' : 'escalate-by-time';
 }

@@ -26,16 +26,16 @@ import {
   nextStep,
   type Phase,
   PRE_HOOK_MS_MAX,
+  STUCK_MS_MAX,
   type Step,
-  TERM_MS_MAX,
 } from '../decide/ladder.js';
 import { levelOf } from '../decide/limits.js';
+import { sayEscalatingWhy, sayStuck } from '../report/aftermath-messages.js';
 import type { Log } from '../report/log.js';
 import {
   sayDidNotExit,
   sayEscalating,
   sayExited,
-  sayGaveBack,
   sayGroup,
   sayKillFailed,
   sayLowMemory,
@@ -48,6 +48,7 @@ import type { PressureTrigger } from '../sample/pressure-trigger.js';
 import { copyLimits, LEVEL_KILL, LEVEL_NONE, type Level, type Limits } from '../shared/limits.js';
 import type { Persona } from '../shared/options.js';
 import { emptyVictim } from '../shared/victim.js';
+import type { Aftermath } from './aftermath.js';
 import type { PressureRules } from './pressure-rules.js';
 import { ProcessList } from './process-list.js';
 import type { Selector } from './selector.js';
@@ -73,10 +74,9 @@ const PRE_HOOK_STARTING_WAIT_MS = 1;
 /** While the victim dies: its pidfd wakes the guard; without one, and for process_mrelease's EAGAIN, this does. */
 const DYING_WAIT_MS = 20;
 
-/* Watching has no end; but an Infinity in here would be garbage at each lookup, like any number that is not a small integer. */
-const PHASE_MS_MAX: Record<Exclude<Phase, 'watching'>, number> = {
+/* Watching has no end, and terminating the admin's; but an Infinity in here would be garbage at each lookup, like any number that is not a small integer. */
+const PHASE_MS_MAX: Record<Exclude<Phase, 'watching' | 'terminating'>, number> = {
   'pre-hook': PRE_HOOK_MS_MAX,
-  terminating: TERM_MS_MAX,
   killing: KILL_MS_MAX,
 };
 
@@ -86,13 +86,16 @@ export interface GuardPolicy {
   limits: Limits;
   dryrun: boolean;
   killGroup: boolean;
+  /** From SIGTERM to SIGKILL, while memory is low. */
+  killAfterMs: number;
   /** 0: no reports. */
   reportIntervalMs: number;
 }
 
 /** A copy of what the guard takes, made here for the reason that `copyLimits` gives. */
-export function copyPolicy({ persona, limits, dryrun, killGroup, reportIntervalMs }: GuardPolicy): GuardPolicy {
-  return { persona, limits: copyLimits(limits), dryrun, killGroup, reportIntervalMs };
+export function copyPolicy(from: GuardPolicy): GuardPolicy {
+  const { persona, limits, dryrun, killGroup, killAfterMs, reportIntervalMs } = from;
+  return { persona, limits: copyLimits(limits), dryrun, killGroup, killAfterMs, reportIntervalMs };
 }
 
 /** The parts that the guard is put together from (see start.ts). */
@@ -115,6 +118,8 @@ export interface GuardParts {
   /** --kernel-oom, or null. */
   kernelOom: KernelOomKiller | null;
   setAside: ProcessList;
+  /** What the own persona does about the memory that a kill gives back, or does not; null for earlyoom. */
+  aftermath: Aftermath | null;
 }
 
 export class Guard {
@@ -126,8 +131,8 @@ export class Guard {
   private phase: Phase = 'watching';
   private phaseSinceMs = A_FRACTION;
   private signalledMs = A_FRACTION;
-  /** AnonPages when the victim got its first signal: MemAvailable lags behind by a second and more (the CPUs' own free pages). */
-  private anonBeforeKib = 0;
+  /** Since when each look has found the victim stuck in the kernel; in the future: it is not. */
+  private stuckSinceMs = A_FRACTION;
   private pausedUntilMs = A_FRACTION;
   private nextReportMs = A_FRACTION;
   private nextComplaintMs = A_FRACTION;
@@ -146,6 +151,8 @@ export class Guard {
     preHookDone: false,
     elapsedMs: A_FRACTION,
     paused: false,
+    killAfterMs: 0,
+    stuckMs: A_FRACTION,
   };
 
   /** `run`, as the event loop takes it. */
@@ -247,8 +254,26 @@ export class Guard {
     facts.victimGone = phase !== 'watching' && !this.policy.dryrun && this.parts.target.hasExited();
     facts.preHookDone = this.parts.hooks.beforeKillDone;
     facts.elapsedMs = this.now.ms - this.phaseSinceMs;
-    facts.paused = this.now.ms < this.pausedUntilMs;
+    facts.paused = this.now.ms < this.pausedUntilMs || this.holdsBack(level);
+    facts.killAfterMs = this.policy.killAfterMs;
+    this.noteStuck();
     return nextStep(phase, facts);
+  }
+
+  /** Whether memory is low and yet nobody is to be killed for it now. */
+  private holdsBack(level: Level): boolean {
+    const { aftermath } = this.parts;
+    if (aftermath === null || this.phase !== 'watching' || level === LEVEL_NONE) return false;
+    return aftermath.holdsBack(level, this.now);
+  }
+
+  /** Looks whether a victim that has got SIGKILL is stuck in the kernel. earlyoom does not. */
+  private noteStuck(): void {
+    const { facts, phase, now } = this;
+    const stuck =
+      phase === 'killing' && this.parts.aftermath !== null && !facts.victimGone && this.parts.target.isStuck();
+    if (!stuck) this.stuckSinceMs = now.ms;
+    facts.stuckMs = now.ms - this.stuckSinceMs;
   }
 
   private perform(step: Step, level: Level): void {
@@ -265,8 +290,9 @@ export class Guard {
       case 'let-go':
         return this.letGo();
       case 'escalate-by-limit':
+        return this.escalate(true);
       case 'escalate-by-time':
-        return this.escalate();
+        return this.escalate(false);
       case 'exited':
         return this.exited();
       case 'give-up':
@@ -291,6 +317,9 @@ export class Guard {
     }
     if (row === -1) return this.nobody();
     selector.describe(row, this.victim);
+    if (this.parts.aftermath?.forbids(this.victim, levelNow, this.now)) {
+      return hooks.notify('Shared memory (tmpfs) fills memory: killing would not help', this.now);
+    }
     this.wholeCgroup = this.mayKillWholeCgroup(true);
     saySending(log, this.signalFor(levelNow) === SIGKILL ? 'SIGKILL' : 'SIGTERM', this.victim);
     // A group may reach beyond the cgroup.
@@ -359,7 +388,7 @@ export class Guard {
     // After cgroup.kill once more by itself: it costs nothing, and the victim is killed where that has failed.
     const result = target.signal(signal);
     if (result < 0) return this.failed(-result);
-    this.anonBeforeKib = this.parts.sampler.memory.anonPagesKib;
+    this.parts.aftermath?.signalled(this.victim);
     this.enter(signal === SIGKILL ? 'killing' : 'terminating');
     this.release();
   }
@@ -370,8 +399,11 @@ export class Guard {
     return level === LEVEL_KILL || stubborn ? SIGKILL : SIGTERM;
   }
 
-  private escalate(): void {
-    sayEscalating(this.parts.log, this.now.ms - this.signalledMs);
+  private escalate(byLimit: boolean): void {
+    const { log } = this.parts;
+    const afterMs = this.now.ms - this.signalledMs;
+    if (this.policy.persona === 'earlyoom') sayEscalating(log, afterMs);
+    else sayEscalatingWhy(log, afterMs, byLimit, this.policy.killAfterMs);
     const result = this.parts.target.signal(SIGKILL);
     if (result < 0) return this.failed(-result);
     this.enter('killing');
@@ -391,14 +423,13 @@ export class Guard {
   }
 
   private exited(): void {
-    const { log, sampler } = this.parts;
+    const { log, sampler, aftermath } = this.parts;
     this.ended++;
     sayExited(log, this.victim.pid, this.now.ms - this.signalledMs);
-    // earlyoom has no such line. With more than one victim (-g) the figures would not belong together.
     const signalled = this.phase === 'terminating' || this.phase === 'killing';
-    const tells = this.policy.persona === 'oom-backstop' && !this.policy.killGroup && this.victim.anonKib >= 0;
-    if (signalled && tells && sampler.sample() === null) {
-      sayGaveBack(log, Math.max(0, this.anonBeforeKib - sampler.memory.anonPagesKib), this.victim.anonKib);
+    // With more than one victim (-g) the figures would not belong together.
+    if (signalled && aftermath !== null && sampler.sample() === null) {
+      aftermath.exited(this.victim, !this.policy.killGroup, this.now);
     }
     this.finish();
   }
@@ -413,7 +444,8 @@ export class Guard {
   /** The victim outlives its signal. After SIGTERM memory is fine, so that is all; after SIGKILL it is put aside. */
   private giveUp(): void {
     const { pid, startTimeTicks } = this.victim;
-    sayDidNotExit(this.parts.log, pid);
+    if (this.facts.stuckMs >= STUCK_MS_MAX) sayStuck(this.parts.log, pid);
+    else sayDidNotExit(this.parts.log, pid);
     if (this.phase === 'killing') {
       this.parts.setAside.add(pid, startTimeTicks);
       sayKillFailed(this.parts.log, strerror(ETIME));
@@ -503,7 +535,8 @@ export class Guard {
     if (this.phase === 'killing') wait = DYING_WAIT_MS;
     if (hooks.starting) wait = Math.min(wait, this.phase === 'pre-hook' ? PRE_HOOK_STARTING_WAIT_MS : STARTING_WAIT_MS);
     if (this.phase === 'watching') return Math.ceil(wait);
-    const phaseLeft = this.phaseSinceMs + PHASE_MS_MAX[this.phase] - this.now.ms;
+    const phaseMsMax = this.phase === 'terminating' ? this.policy.killAfterMs : PHASE_MS_MAX[this.phase];
+    const phaseLeft = this.phaseSinceMs + phaseMsMax - this.now.ms;
     return Math.ceil(Math.max(0, Math.min(wait, phaseLeft)));
   }
 }

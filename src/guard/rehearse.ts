@@ -26,6 +26,7 @@ import { reap, SpawnSlot, STILL_RUNNING } from '../../native-shims/spawn.js';
 import { HOOK_POLL_SLOTS, Hooks } from '../act/hooks.js';
 import { Target } from '../act/target.js';
 import { Cadence } from '../decide/cadence.js';
+import { DEFAULT_KILL_AFTER_MS } from '../decide/ladder.js';
 import { emptyReading, RuleWatch } from '../decide/pressure-rule.js';
 import { emptyMeminfo, type Meminfo } from '../kernel/meminfo.js';
 import { Log } from '../report/log.js';
@@ -36,7 +37,10 @@ import { CandidateTable } from '../shared/candidates.js';
 import type { Limits } from '../shared/limits.js';
 import { DEFAULT_RULE, type PressureRule } from '../shared/rules.js';
 import { copySelection, type SelectionPolicy } from '../shared/selection.js';
+import { emptyVictim } from '../shared/victim.js';
+import { Aftermath, type Instruments } from './aftermath.js';
 import { copyPolicy, Guard, type GuardParts } from './guard.js';
+import type { Headroom } from './headroom.js';
 import { openPressureRules, RULE_POLL_SLOTS } from './pressure-rules.js';
 import { ProcessList } from './process-list.js';
 import { Selector } from './selector.js';
@@ -116,6 +120,12 @@ const ANY_CGROUP = '*';
 
 /** Few: memory that is touched once stays. */
 const STAGE_ROWS = 256;
+
+/** As many as it takes until all of it is compiled. */
+const AFTERMATHS = 800;
+const KILLS_PER_SURVEY = 200;
+const BETWEEN_KILLS_MS = 10.25;
+const AFTERMATH_MS_MAX = 200;
 
 const TARGET_POLL_SLOT = 0;
 const READY_POLL_SLOT = 1;
@@ -212,6 +222,31 @@ export interface RehearsalParts {
   selfPid: number | null;
   patterns: NamePatterns;
   selection: SelectionPolicy;
+  /** null for earlyoom. */
+  instruments: Instruments | null;
+}
+
+/** What is done only near the limits and after a kill: as often as the compiler needs, and less often what takes long. */
+export async function rehearseAftermath(
+  headroom: Headroom | null,
+  instruments: Instruments | null,
+  watch: Watch,
+): Promise<void> {
+  headroom?.rehearse();
+  await watch.look();
+  if (instruments === null) return;
+  const log = new Log('rehearsal');
+  log.quiet = true;
+  const aftermath = new Aftermath({ limits: SOME_LIMITS }, log, instruments);
+  const victim = emptyVictim();
+  const now = new Moment();
+  now.update();
+  const untilMs = monotonicMs() + AFTERMATH_MS_MAX;
+  for (let kill = 0; kill < AFTERMATHS && monotonicMs() < untilMs; kill++) {
+    now.ms += BETWEEN_KILLS_MS;
+    aftermath.rehearse(victim, kill % KILLS_PER_SURVEY === 0, now);
+    await watch.rest();
+  }
 }
 
 /** Sweeps, selects by what was found and forgets it again, so often, as far as the time goes. */
@@ -373,7 +408,15 @@ class Stage {
   private readonly selection: SelectionPolicy;
   private alwaysReady = -1;
 
-  constructor({ files, sampler, selfPid, patterns, selection }: RehearsalParts, limits: Limits) {
+  constructor({ files, sampler, selfPid, patterns, selection, instruments }: RehearsalParts, limits: Limits) {
+    const policy = copyPolicy({
+      persona: 'oom-backstop',
+      limits,
+      dryrun: false,
+      killGroup: false,
+      killAfterMs: DEFAULT_KILL_AFTER_MS,
+      reportIntervalMs: 1,
+    });
     const log = new Log('rehearsal');
     log.quiet = true;
     const pollSet = new PollSet(HOOKS_POLL_SLOT + HOOK_POLL_SLOTS);
@@ -399,14 +442,8 @@ class Stage {
       loopSlot: -1,
       kernelOom: null,
       setAside,
+      aftermath: instruments === null ? null : new Aftermath(policy, log, instruments),
     };
-    const policy = copyPolicy({
-      persona: 'oom-backstop',
-      limits,
-      dryrun: false,
-      killGroup: false,
-      reportIntervalMs: 1,
-    });
     this.guard = new Guard(policy, this.parts);
   }
 

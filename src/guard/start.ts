@@ -5,7 +5,7 @@
 
 import { accessSync, constants, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { getPriority, release, setPriority } from 'node:os';
-import { monotonicMs } from '../../native-shims/clock.js';
+import { monotonicMs, threadCpuMs } from '../../native-shims/clock.js';
 import { compileAtNextCall } from '../../native-shims/engine.js';
 import { strerror } from '../../native-shims/errno.js';
 import { eventLoopFd, turn } from '../../native-shims/event-loop.js';
@@ -20,19 +20,24 @@ import { CAP_KILL, parsePidStatusCapEff } from '../kernel/pid-status.js';
 import { Log } from '../report/log.js';
 import { sayLimits, saySending } from '../report/messages.js';
 import { AllocationClock } from '../sample/allocation-clock.js';
+import { FreeLists } from '../sample/free-lists.js';
 import { Matchers } from '../sample/matchers.js';
 import type { MemorySampler } from '../sample/memory-sampler.js';
 import { PidFiles } from '../sample/pid-files.js';
 import { PidWalk } from '../sample/pid-walk.js';
 import { PressureTrigger } from '../sample/pressure-trigger.js';
 import { ProcessScan } from '../sample/process-scan.js';
+import { TmpfsUsage } from '../sample/tmpfs-usage.js';
 import { EXIT_OTHER, FatalError } from '../shared/exit.js';
 import type { Matching } from '../shared/matching.js';
 import type { GuardOptions, PatternTexts, Persona } from '../shared/options.js';
 import { rulesInForce } from '../shared/rules.js';
 import { copySelection, type SelectionPolicy } from '../shared/selection.js';
 import { emptyVictim } from '../shared/victim.js';
+import { Aftermath, type Instruments } from './aftermath.js';
 import { copyPolicy, Guard, type GuardPolicy } from './guard.js';
+import { Headroom } from './headroom.js';
+import { KillSurvey } from './kill-survey.js';
 import { type LockResult, lockProblem } from './lock.js';
 import { compilePatterns, exeMatchers, foreignExeError, refuseBlindProtection, selfPidIn } from './machine.js';
 import { openPressureRules, RULE_POLL_SLOTS } from './pressure-rules.js';
@@ -42,6 +47,7 @@ import {
   COMPILE_MS_MAX,
   KillRehearsal,
   measureTick,
+  rehearseAftermath,
   rehearseCadence,
   rehearseRules,
   rehearseSelection,
@@ -167,13 +173,17 @@ export function prepareGuard(options: GuardOptions, files: PidFiles, sampler: Me
   const matchers = Matchers.of(files, options.matching);
   const scan = new ProcessScan(files, { ...patterns, matchers, needUid, selfPid }, hooks);
   const setAside = new ProcessList();
+  const policy = copyPolicy(options);
   const selection = copySelection(options.selection);
   const shortlist = openShortlist(options, selection, files, scan, sampler, log);
   const selector = new Selector(files, scan, selection, setAside, shortlist, sampler.memory);
+  const headroom = useHeadroom(options, sampler, log);
+  const instruments =
+    options.persona === 'earlyoom' ? null : openInstruments(options.procfs, selection, files, scan, setAside, sampler);
+  const aftermath = instruments === null ? null : new Aftermath(policy, log, instruments);
   warnOfHiddenProcesses(log, options.procfs);
   trySelection(log, selector);
 
-  const policy = copyPolicy(options);
   const guard = new Guard(policy, {
     log,
     sampler,
@@ -189,13 +199,16 @@ export function prepareGuard(options: GuardOptions, files: PidFiles, sampler: Me
     loopSlot: watchEventLoop(pollSet),
     kernelOom: options.kernelOom ? openKernelOom(log, options.procfs) : null,
     setAside,
+    aftermath,
   });
   endOnSignal('SIGTERM', 'SIGINT');
   // Node would answer it by opening a debugger's port: the guard listens to nobody.
   process.on('SIGUSR1', () => undefined);
   const watch = new Watch(guard, pollSet, REHEARSAL_POLL_SLOT, startedMs, getPriority() < 0);
   const kills =
-    selfPid === process.pid ? new KillRehearsal({ files, sampler, selfPid, patterns, selection }, watch) : null;
+    selfPid === process.pid
+      ? new KillRehearsal({ files, sampler, selfPid, patterns, selection, instruments }, watch)
+      : null;
   return {
     guard,
     policy,
@@ -203,7 +216,10 @@ export function prepareGuard(options: GuardOptions, files: PidFiles, sampler: Me
     watch,
     selector,
     shortlist,
-    rehearseKills: async () => kills?.run(),
+    rehearseKills: async () => {
+      await kills?.run();
+      await rehearseAftermath(headroom, instruments, watch);
+    },
     rehearseCadence: () => rehearseCadence(sampler.memory, watch),
     rehearseRules: async (whole) => {
       if (rules !== null) await rehearseRules(ruleList, options.procfs, sampler.memory, selector, watch, whole);
@@ -262,6 +278,44 @@ function openShortlist(
   if (typeof clock === 'number' || typeof directory === 'number') return null;
   const walk = new PidWalk(directory.directoryFd);
   return new Shortlist(scan, walk, clock, selection, sampler.memory, scoreFactorOf(release()));
+}
+
+/** Has the samples take in what MemAvailable and SwapFree leave out. Says so of ZFS, whose part can be large. */
+function useHeadroom(options: GuardOptions, sampler: MemorySampler, log: Log): Headroom | null {
+  const headroom = Headroom.open(options);
+  sampler.refiner = headroom;
+  if (headroom?.countsArc)
+    log.say('start', 'near the limits, what the cache of ZFS would give back counts as available');
+  return headroom;
+}
+
+/** How often the CPUs' lists are read to learn what a read costs. */
+const MEASURED_READS = 5;
+
+/** What is asked after a kill. What can't be opened is done without. */
+function openInstruments(
+  procfs: string,
+  selection: SelectionPolicy,
+  files: PidFiles,
+  scan: ProcessScan,
+  setAside: ProcessList,
+  sampler: MemorySampler,
+): Instruments {
+  const freeLists = orNull(FreeLists.open(procfs));
+  const startedMs = threadCpuMs();
+  for (let read = 0; read < MEASURED_READS; read++) freeLists?.read();
+  return {
+    sampler,
+    freeLists,
+    readCostMs: (threadCpuMs() - startedMs) / MEASURED_READS,
+    allocation: orNull(AllocationClock.open(procfs)),
+    survey: orNull(KillSurvey.open(files, scan, selection, setAside)),
+    tmpfs: new TmpfsUsage(procfs),
+  };
+}
+
+function orNull<T extends object>(opened: T | number): T | null {
+  return typeof opened === 'number' ? null : opened;
 }
 
 /** Something in the rehearsal or the engine's functions that it needs. */

@@ -6,17 +6,42 @@
  *   c_min                           4    788963456
  *   size                            4    8589934592
  *
- * `size` is what the cache holds now; down to `c_min` it shrinks when memory is short. Bytes.
+ * `size` is what the cache holds now; down to `c_min` it shrinks when memory is short. Bytes in the file, KiB here. Fields come and go with
+ * OpenZFS's versions; these two have been there from the beginning.
  */
+import { ascii, ByteCursor } from './byte-cursor.js';
 
 export interface Arcstats {
-  sizeBytes: number;
-  minBytes: number;
+  sizeKib: number;
+  minKib: number;
 }
 
-/** Reads the text of arcstats; null if `size` or `c_min` is missing. */
-export function parseArcstats(text: string): Arcstats | null {
-  const size = /^size\s+\d+\s+(\d+)$/m.exec(text)?.[1];
-  const min = /^c_min\s+\d+\s+(\d+)$/m.exec(text)?.[1];
-  return size === undefined || min === undefined ? null : { sizeBytes: Number(size), minBytes: Number(min) };
+export function emptyArcstats(): Arcstats {
+  return { sizeKib: 0, minKib: 0 };
+}
+
+const SIZE = ascii('size ');
+const MIN = ascii('c_min ');
+const cursor = new ByteCursor();
+
+/** Reads the first `length` of `bytes` into `out`. Returns false, with `out` as it was, if `size` or `c_min` is missing. */
+export function parseArcstats(bytes: Uint8Array, length: number, out: Arcstats): boolean {
+  cursor.reset(bytes, length);
+  let size = -1;
+  let min = -1;
+  do {
+    if (size < 0 && cursor.accept(SIZE)) size = valueOfRow();
+    else if (min < 0 && cursor.accept(MIN)) min = valueOfRow();
+  } while ((size < 0 || min < 0) && cursor.nextLine());
+  if (size < 0 || min < 0) return false;
+  out.sizeKib = size;
+  out.minKib = min;
+  return true;
+}
+
+/** The number behind the type; -1 if there is none. */
+function valueOfRow(): number {
+  cursor.integer();
+  const value = cursor.kibOfBytes();
+  return value >= 0 ? value : -1;
 }

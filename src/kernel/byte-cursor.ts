@@ -12,6 +12,7 @@ const NEWLINE = 0x0a;
 const MINUS = 0x2d;
 const ZERO = 0x30;
 const NINE = 0x39;
+const KIB = 1024;
 
 const NO_BYTES = new Uint8Array(0);
 
@@ -77,6 +78,22 @@ export class ByteCursor {
     }
     if (digits === 0) return Number.NaN;
     return negative ? -value : value;
+  }
+
+  /**
+   * Reads a number of bytes after blanks; returns whole KiB, or NaN if there is none. Not by `integer`: what is beyond 2 GiB
+   * would be garbage when handed on.
+   */
+  kibOfBytes(): number {
+    this.skipBlanks();
+    let value = 0;
+    let digits = 0;
+    for (let byte = this.peek(); byte >= ZERO && byte <= NINE; byte = this.peek()) {
+      value = Math.min(value * 10 + (byte - ZERO), Number.MAX_SAFE_INTEGER);
+      digits++;
+      this.position++;
+    }
+    return digits === 0 ? Number.NaN : Math.floor(value / KIB);
   }
 
   /** Goes past one word (bytes up to the next blank or newline) after blanks; false if there is none. */

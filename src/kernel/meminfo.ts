@@ -23,6 +23,8 @@ export function emptyMeminfo(): Meminfo {
 /** The entries that are read, in the order of the file. */
 export const MEMINFO_ENTRIES = ['MemTotal:', 'MemAvailable:', 'SwapTotal:', 'SwapFree:', 'AnonPages:'] as const;
 
+const SHMEM = ascii('Shmem:');
+
 const KEYS = MEMINFO_ENTRIES.map(ascii);
 /* A plain array: what comes out of a Float64Array is a number with a fraction to V8, and garbage when passed on. */
 const values = KEYS.map(() => -1);
@@ -57,4 +59,18 @@ export function parseMeminfo(bytes: Uint8Array, length: number, out: Meminfo): n
   out.swapFreeKib = values[3] as number;
   out.anonPagesKib = values[4] as number;
   return MEMINFO_OK;
+}
+
+/**
+ * Shmem, KiB: memory of tmpfs, memfd, System V segments and shared anonymous mappings. -1 if it does not say. Apart from the
+ * others, because it is asked for when memory is short and not at each tick.
+ */
+export function parseMeminfoShmem(bytes: Uint8Array, length: number): number {
+  cursor.reset(bytes, length);
+  do {
+    if (!cursor.accept(SHMEM)) continue;
+    const kib = cursor.integer();
+    return kib >= 0 ? kib : -1;
+  } while (cursor.nextLine());
+  return -1;
 }

@@ -114,12 +114,6 @@ export function sayExited(log: Log, pid: number, afterMs: number): void {
   log.end();
 }
 
-/** `it gave back 598 of 602 MiB`: what AnonPages fell by, and what belonged to the victim when it was chosen. */
-export function sayGaveBack(log: Log, gaveBackKib: number, expectedKib: number): void {
-  log.begin('warn').text('it gave back ').integer(mib(gaveBackKib)).text(' of ').integer(mib(expectedKib)).text(' MiB');
-  log.end();
-}
-
 /** `escalating to SIGKILL after 0.500 seconds` */
 export function sayEscalating(log: Log, afterMs: number): void {
   log

@@ -1,7 +1,14 @@
 /* Reads /proc/meminfo, opened once, at each tick. */
 import { O_RDONLY, open, pread } from '../../native-shims/files.js';
 import { cString, fixedBuffer } from '../../native-shims/libc.js';
-import { emptyMeminfo, MEMINFO_ENTRIES, MEMINFO_OK, type Meminfo, parseMeminfo } from '../kernel/meminfo.js';
+import {
+  emptyMeminfo,
+  MEMINFO_ENTRIES,
+  MEMINFO_OK,
+  type Meminfo,
+  parseMeminfo,
+  parseMeminfoShmem,
+} from '../kernel/meminfo.js';
 
 /* 1,503 bytes on Linux 6.18; room for what the kernel may add. */
 const MEMINFO_BYTES_MAX = 8192;
@@ -12,10 +19,18 @@ export type SampleFailure =
   | { kind: 'missing'; entry: string }
   | { kind: 'no-number'; entry: string };
 
+/** Puts right what the kernel's numbers leave out, in the sample itself. */
+export interface Refiner {
+  refine(memory: Meminfo): void;
+}
+
 export class MemorySampler {
+  /** Null: the kernel's numbers are taken as they are. */
+  refiner: Refiner | null = null;
   /** The last good sample. */
   readonly memory: Meminfo = emptyMeminfo();
   private readonly buffer = fixedBuffer(MEMINFO_BYTES_MAX);
+  private length = 0;
 
   private constructor(private readonly fd: number) {}
 
@@ -30,8 +45,17 @@ export class MemorySampler {
     const length = pread(this.fd, this.buffer, 0);
     if (length < 0) return { kind: 'read', errno: -length };
     const result = parseMeminfo(this.buffer, length, this.memory);
-    if (result === MEMINFO_OK) return null;
+    if (result === MEMINFO_OK) {
+      this.length = length;
+      this.refiner?.refine(this.memory);
+      return null;
+    }
     const entry = MEMINFO_ENTRIES[Math.abs(result) - 1] as string;
     return { kind: result > 0 ? 'missing' : 'no-number', entry };
+  }
+
+  /** Shared memory in the last good sample, tmpfs included, KiB; -1 if it does not say. */
+  shmemKib(): number {
+    return parseMeminfoShmem(this.buffer, this.length);
   }
 }

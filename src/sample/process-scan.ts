@@ -87,6 +87,7 @@ const FILE_BYTES_MAX = 4096;
 const KIB = 1024;
 const KTHREADD_PID = 2;
 const STATE_ZOMBIE = 0x5a; // Z
+const STATE_UNINTERRUPTIBLE = 0x44; // D
 
 export class ProcessScan {
   private readonly pids: PidWalk;
@@ -176,6 +177,11 @@ export class ProcessScan {
     const known = table.startTimeTicks[row] !== UNKNOWN;
     if (known && !isKernelThread(table, row)) this.readRanked(table, row);
     if (table.hasMark(row, MARK_GONE)) table.count--;
+  }
+
+  /** The RSS, shared memory included, of the row that `addMemory` has added last, if it knows what a kill would give back. */
+  get residentKib(): number {
+    return this.statm.residentPages * this.kibPerPage;
   }
 
   /** Whether `pid` is a process, and not one of the other threads of one, which /proc hides but answers for. */
@@ -289,6 +295,18 @@ export class ProcessScan {
     const length = this.files.read(pid, PID_STAT, this.bytes);
     if (length < 0 || !parsePidStat(this.bytes, length, this.stat)) return false;
     return this.stat.startTimeTicks === startTimeTicks && !isDead(this.stat);
+  }
+
+  /**
+   * Whether `pid` sits in the kernel where a signal does not reach it: in state D, or a zombie main thread whose other
+   * threads do not end.
+   */
+  isStuck(pid: number, startTimeTicks: number): boolean {
+    const length = this.files.read(pid, PID_STAT, this.bytes);
+    if (length < 0 || !parsePidStat(this.bytes, length, this.stat)) return false;
+    const { state, numThreads } = this.stat;
+    const stuck = state === STATE_UNINTERRUPTIBLE || (state === STATE_ZOMBIE && numThreads > 1);
+    return stuck && this.stat.startTimeTicks === startTimeTicks;
   }
 
   /** Leaves in `this.statm` what a living thread of the row's process shows, if its main thread is a zombie. */

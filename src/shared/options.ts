@@ -25,6 +25,10 @@ export interface GuardOptions {
   /** The admin's way in is never chosen (shared/way-in.ts). */
   sparesWayIn: boolean;
   killGroup: boolean;
+  /** SIGKILL for who has ignored SIGTERM for so long while memory was low. */
+  killAfterMs: number;
+  /** What ZFS's cache would give back counts as available. */
+  countArc: boolean;
   kernelOom: boolean;
   dryrun: boolean;
   debug: boolean;

@@ -26,9 +26,11 @@ export interface Scenario {
   hogs: HogOptions[];
   /** Have grown before the limits are set, and stay. */
   bystanders?: HogOptions[];
+  /** A tmpfs that is filled once the guard is ready. */
+  tmpfs?: { maxMib: number; rateMibPerS: number };
   /** LIMITS in an argument becomes the -M value for `limits`. */
   guard: { program: string; args: string[] };
-  limits?: { headroomMib?: number; killBelowMib?: number; basis?: 'user' | 'total' };
+  limits?: { headroomMib?: number; killBelowMib?: number; basis?: 'user' | 'total' | 'tmpfs' };
   /** Wait for this (a regular expression) in the guard's stderr instead of for all hogs to end. */
   untilStderr?: string;
   timeoutMs?: number;
@@ -49,6 +51,8 @@ export interface ScenarioResult {
   guardExit: { code: number | null; signal: string | null } | null;
   stdout: string;
   stderr: string;
+  /** Where the tmpfs was mounted. */
+  tmpfs: string | null;
   hogs: HogResult[];
   bystanders: HogResult[];
 }

@@ -3,7 +3,7 @@
 #
 #   test/support/record-proc.sh [DIRECTORY]        (default: test/fixtures/proc)
 #
-#   meminfo, pressure-memory, vmstat, loadavg    the whole machine
+#   meminfo, zoneinfo, pressure-memory, vmstat, loadavg    the whole machine
 #   ordinary/                   a process like any other: perl asleep; its effective uid is 65534 where we may set it
 #   kernel-thread/              kthreadd's first child (left out where no kernel thread can be seen)
 #   brackets/                   a process that calls itself ") Z ("
@@ -39,6 +39,7 @@ record_named() { # DIRECTORY PERL-STRING
 mkdir -p "$out"
 uname -sr >"$out/kernel"
 cat /proc/meminfo >"$out/meminfo"
+cat /proc/zoneinfo >"$out/zoneinfo"
 cat /proc/pressure/memory >"$out/pressure-memory"
 cat /proc/vmstat >"$out/vmstat"
 cat /proc/loadavg >"$out/loadavg"

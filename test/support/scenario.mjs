@@ -6,8 +6,9 @@
  *
  * The JSON: see Scenario in namespace.ts. On stdout, at the end: one JSON object, see ScenarioResult there.
  */
-import { spawn } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -74,15 +75,37 @@ async function startCrowd({ program, args }) {
 /**
  * The guard's limits: TERM is crossed when the hogs have taken `headroomMib` from now on, KILL `killBelowMib`
  * further down. Given as -M, in KiB of MemTotal, which the guard turns into percent and compares with
- * percent of user mem total (of MemTotal where `basis` is "total": earlyoom 1.7).
+ * percent of user mem total (of MemTotal where `basis` is "total": earlyoom 1.7; of what is left of it where it is "tmpfs":
+ * what the tmpfs has taken).
  */
 function limitsFor({ headroomMib, killBelowMib, basis }) {
   const { totalKib, availableKib, anonKib } = meminfo();
-  const of = basis === 'total' ? totalKib : availableKib + anonKib;
   const term = availableKib - headroomMib * 1024;
+  // A tmpfs takes from user mem total what it takes from available memory; a hog turns one part of it into the other.
+  const of = basis === 'total' ? totalKib : (basis === 'tmpfs' ? term : availableKib) + anonKib;
   const kill = term - killBelowMib * 1024;
   const asSize = (kib) => ((kib * totalKib) / of).toFixed(0);
   return { argument: `${asSize(term)},${asSize(kill)}`, termPercent: (100 * term) / of };
+}
+
+/** Mounts a tmpfs; only this mount namespace has it, and it goes with it. Returns where. */
+function mountTmpfs({ maxMib }) {
+  const directory = mkdtempSync(path.join(tmpdir(), 'oom-backstop-tmpfs-'));
+  const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${maxMib}m`, 'tmpfs', directory]);
+  if (status !== 0) throw new Error('a tmpfs could not be mounted');
+  return directory;
+}
+
+/** Fills it, by this process, which no guard chooses. */
+async function fillTmpfs(directory, { maxMib, rateMibPerS }) {
+  const chunk = Buffer.alloc(1 << 20, 1);
+  const fd = openSync(path.join(directory, 'file'), 'w');
+  const startedMs = Date.now();
+  for (let mib = 0; mib < maxMib - 1; mib++) {
+    writeSync(fd, chunk);
+    await sleep(Math.max(0, startedMs + (1000 * mib) / rateMibPerS - Date.now()));
+  }
+  closeSync(fd);
 }
 
 // The others, who stand by, before anybody who is measured.
@@ -90,6 +113,8 @@ if (scenario.crowd !== undefined) await startCrowd(scenario.crowd);
 
 const bystanders = [];
 for (const options of scenario.bystanders ?? []) bystanders.push(await startBystander(options));
+
+const tmpfs = scenario.tmpfs === undefined ? null : mountTmpfs(scenario.tmpfs);
 
 // Ready hogs first: their own start must not count as the crossing.
 const hogs = [];
@@ -111,6 +136,7 @@ await sleep(scenario.settleMs ?? 300);
 
 const go = { limitPercent: limits.termPercent, basis: scenario.limits?.basis ?? 'user' };
 for (const hog of hogs) hog.child.stdin.write(`${JSON.stringify(go)}\n`);
+if (tmpfs !== null) await fillTmpfs(tmpfs, scenario.tmpfs);
 const finished =
   scenario.untilStderr === undefined ? Promise.all(hogs.map((hog) => hog.ended)) : guardSays(scenario.untilStderr);
 await Promise.race([finished, sleep(scenario.timeoutMs ?? 20_000)]);
@@ -126,6 +152,7 @@ const result = {
   guardExit,
   ...said,
   termPercent: limits.termPercent,
+  tmpfs,
   hogs: hogs.map(resultOf),
   bystanders: bystanders.map(resultOf),
 };

@@ -197,6 +197,8 @@ describe('one kill at a time, and an end to it', () => {
     preHookDone: true,
     elapsedMs: 0,
     paused: false,
+    killAfterMs: 10_000,
+    stuckMs: 0,
     ...more,
   });
   const steps = (phase: Phase, ...more: Partial<LadderFacts>[]): string[] =>

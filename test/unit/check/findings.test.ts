@@ -45,9 +45,9 @@ const nine = Array.from({ length: 9 }, (_, i) => ranked(200 + i));
 const SSHD = ranked(22, { name: 'sshd', cmdline: 'sshd: admin', score: 555 });
 const TAB = ranked(300, { name: 'tab', oomScoreAdj: 300, rssKib: 80_000 });
 const LEAK = ranked(301, { name: 'leak', rssKib: 800_000 });
-const ARC = { sizeBytes: 0, minBytes: 100 * MIB };
+const ARC = { sizeKib: 0, minKib: 100 * 1024 };
 /* 5 % of 16,000,000 KiB, and what the cache keeps. */
-const ARC_AT_MAX = { ...ARC, sizeBytes: 800_000 * 1024 + ARC.minBytes };
+const ARC_AT_MAX = { ...ARC, sizeKib: 800_000 + ARC.minKib };
 
 const ROWS: readonly Row[] = [
   { name: 'understood', id: 'options', severity: 'ok', found: /understood/ },
@@ -636,14 +636,30 @@ const ROWS: readonly Row[] = [
     facts: { ...WITH_SWAP, swapAreas: [{ name: '/dev/zram0', sizeKib: 1, usedKib: 0 }] },
     found: /on zram: \/dev\/zram0/,
   },
+  {
+    name: 'zram that is counted by what it wins',
+    id: 'swap',
+    severity: 'ok',
+    args: ['-s', '10'],
+    facts: { ...WITH_SWAP, swapAreas: [{ name: '/dev/zram0', sizeKib: 1, usedKib: 0 }] },
+    found: /by what it really wins/,
+  },
   { name: 'off', id: 'zswap', severity: 'ok', found: /off/ },
   { name: 'on without swap', id: 'zswap', severity: 'ok', facts: { ...GOOD, zswapEnabled: true }, found: /on/ },
   { name: 'on', id: 'zswap', severity: 'note', facts: { ...WITH_SWAP, zswapEnabled: true }, found: /on/ },
   { name: 'none', id: 'zfs-arc', severity: 'ok', found: /no ZFS/ },
   {
+    name: 'counted',
+    id: 'zfs-arc',
+    severity: 'ok',
+    facts: { ...GOOD, arc: { ...ARC_AT_MAX, minKib: 0 } },
+    found: /881 MiB \(5\.64 % of memory\), which count as available/,
+  },
+  {
     name: 'nothing to give back',
     id: 'zfs-arc',
     severity: 'note',
+    args: ['--no-arc'],
     facts: { ...GOOD, arc: ARC },
     found: /give back 0 MiB \(0\.00 %/,
   },
@@ -651,6 +667,7 @@ const ROWS: readonly Row[] = [
     name: 'exactly 5 %',
     id: 'zfs-arc',
     severity: 'note',
+    args: ['--no-arc'],
     facts: { ...GOOD, arc: ARC_AT_MAX },
     found: /781 MiB \(5\.00 %/,
   },
@@ -658,7 +675,8 @@ const ROWS: readonly Row[] = [
     name: 'more',
     id: 'zfs-arc',
     severity: 'warning',
-    facts: { ...GOOD, arc: { ...ARC_AT_MAX, minBytes: 0 } },
+    args: ['--no-arc'],
+    facts: { ...GOOD, arc: { ...ARC_AT_MAX, minKib: 0 } },
     found: /881 MiB/,
   },
   { name: '0', id: 'overcommit', severity: 'ok', found: /is 0$/ },

@@ -60,7 +60,7 @@ describe('a made tree', () => {
       '1/stat': '1 (init) S',
       swaps: 'Filename\tType\tSize\tUsed\tPriority\n/dev/zram0 partition 100 1 100\n',
       'sys-fs/module/zswap/parameters/enabled': 'Y\n',
-      'spl/kstat/zfs/arcstats': 'c_min 4 10\nsize 4 30\n',
+      'spl/kstat/zfs/arcstats': 'c_min 4 10240\nsize 4 30720\n',
       'sys/vm/overcommit_memory': '2\n',
       'sys/vm/panic_on_oom': '1\n',
       'sys/vm/oom_kill_allocating_task': 'x\n',
@@ -72,7 +72,7 @@ describe('a made tree', () => {
       hiding: { pid1Visible: true },
       swapAreas: [{ name: '/dev/zram0', sizeKib: 100, usedKib: 1 }],
       zswapEnabled: true,
-      arc: { sizeBytes: 30, minBytes: 10 },
+      arc: { sizeKib: 30, minKib: 10 },
       vm: { overcommitMemory: 2, panicOnOom: 1, oomKillAllocatingTask: null },
       sysrqError: null,
     });

@@ -113,16 +113,25 @@ describe("the own persona's options", () => {
         },
       },
     ],
+    [[], { killAfterMs: 10_000, countArc: true }],
+    [['--kill-after', '1.5s'], { killAfterMs: 1500 }],
+    [['--kill-after=0s'], { killAfterMs: 0 }],
+    [['--no-arc'], { countArc: false }],
   ])('%j', (args, expected) => {
     expect(options(args, 'oom-backstop')).toMatchObject(expected);
   });
 
-  it.each(['--rank-by=size', '--floor=4', '--floor=-1MiB', '--floor=4MB', '--only-user=nobody-here'])(
-    '%s is refused',
-    (arg) => {
-      expect(() => options([arg], 'oom-backstop')).toThrow(FatalError);
-    },
-  );
+  it.each([
+    '--rank-by=size',
+    '--floor=4',
+    '--floor=-1MiB',
+    '--floor=4MB',
+    '--only-user=nobody-here',
+    '--kill-after=3',
+    '--kill-after=-1s',
+  ])('%s is refused', (arg) => {
+    expect(() => options([arg], 'oom-backstop')).toThrow(FatalError);
+  });
 });
 
 describe('limits', () => {
@@ -323,6 +332,8 @@ describe('over settings', () => {
     patterns: { prefer: 'p', avoid: 'a', ignore: 'i' },
     matching: { tables: [], onlyCgroup: '/a' },
     killGroup: true,
+    killAfterMs: 3000,
+    countArc: false,
     kernelOom: true,
     dryrun: true,
     debug: true,

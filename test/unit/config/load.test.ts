@@ -56,6 +56,7 @@ const { limits: LIMITS, selection: SELECTION, patterns: PATTERNS } = DEFAULTS;
 const KEYS: readonly [string, string, Partial<Settings>][] = [
   ['memory.term', '"8%"', { limits: { ...LIMITS, memTermPercent: 8 } }],
   ['memory.kill', '"4%"', { limits: { ...LIMITS, memKillPercent: 4 } }],
+  ['memory.count_arc', 'false', { countArc: false }],
   ['swap.term', '"60%"', { limits: { ...LIMITS, swapTermPercent: 60, swapKillPercent: 30 } }],
   ['swap.kill', '"60%"', { limits: { ...LIMITS, swapKillPercent: 60 } }],
   ['guard.report_interval', '"1min"', { reportIntervalMs: 60_000 }],
@@ -63,6 +64,7 @@ const KEYS: readonly [string, string, Partial<Settings>][] = [
   ['guard.debug', 'true', { debug: true }],
   ['guard.syslog', 'true', { syslog: true }],
   ['guard.kill_group', 'true', { killGroup: true }],
+  ['guard.kill_after', '"1.5s"', { killAfterMs: 1500 }],
   ['guard.kernel_oom', 'true', { kernelOom: true }],
   ['guard.raise_priority', 'true', { raisePriority: true }],
   ['pressure.default_rule', 'false', { defaultRule: false }],
@@ -250,7 +252,9 @@ describe('mistakes', () => {
       wrong.filter((each) => each.startsWith(`${directory}/${name}: `)).map((each) => each.slice(directory.length + 1));
     expect(at('config.toml')).toEqual([
       expect.stringContaining('memory.term = 5: not a string (valid: '),
-      expect.stringContaining('memory.kil: unknown key, did you mean memory.kill? (valid in [memory]: term, kill)'),
+      expect.stringContaining(
+        'memory.kil: unknown key, did you mean memory.kill? (valid in [memory]: term, kill, count_arc)',
+      ),
       expect.stringContaining("guard.dryrun = 'yes': not a boolean (valid: true or false)"),
       expect.stringContaining("hooks.after_kill = 'x': not an absolute path (valid: "),
       expect.stringContaining('[swop]: unknown section, did you mean [swap]? (valid: [memory], [swap], '),
@@ -278,9 +282,9 @@ describe('mistakes', () => {
     ['[Memory]', '[Memory]: unknown section, did you mean [memory]?'],
     ['[[hook]]', '[hook]: unknown section, did you mean [hooks]?'],
     ['["a b\\n"]', '["a b\\n"]: unknown section (valid: '],
-    ['memory = 5', 'memory = 5: not a table (valid: [memory] with term, kill)'],
-    ['memory = 2026-11-21', 'memory = a date: not a table (valid: [memory] with term, kill)'],
-    ['[[memory]]', 'memory = an array: not a table (valid: [memory] with term, kill)'],
+    ['memory = 5', 'memory = 5: not a table (valid: [memory] with term, kill, count_arc)'],
+    ['memory = 2026-11-21', 'memory = a date: not a table (valid: [memory] with term, kill, count_arc)'],
+    ['[[memory]]', 'memory = an array: not a table (valid: [memory] with term, kill, count_arc)'],
     ['[memory.term]', 'memory.term = a table: not a string (valid: '],
     ['[__proto__]', '[__proto__]: unknown section (valid: '],
     ['guard.__proto__ = 1', 'guard.__proto__: unknown key (valid in [guard]: '],

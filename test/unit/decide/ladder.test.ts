@@ -6,6 +6,7 @@ const NAMES = { [LEVEL_NONE]: 'none', [LEVEL_TERM]: 'term', [LEVEL_KILL]: 'kill'
 const PRE_HOOK_MS = 200;
 const TERM_MS = 10_000;
 const KILL_MS = 10_000;
+const STUCK_MS = 1000;
 const BOTH = [false, true];
 
 /* Every combination of facts: each table below says what a phase does, and every row of the whole is checked against it. */
@@ -13,13 +14,17 @@ const ALL: LadderFacts[] = ([LEVEL_NONE, LEVEL_TERM, LEVEL_KILL] as const).flatM
   BOTH.flatMap((victimGone) =>
     BOTH.flatMap((preHookDone) =>
       BOTH.flatMap((paused) =>
-        [0, 1, PRE_HOOK_MS - 1, PRE_HOOK_MS, TERM_MS - 1, TERM_MS, 1e9].map((elapsedMs) => ({
-          level,
-          victimGone,
-          preHookDone,
-          elapsedMs,
-          paused,
-        })),
+        [0, 1, PRE_HOOK_MS - 1, PRE_HOOK_MS, TERM_MS - 1, TERM_MS, 1e9].flatMap((elapsedMs) =>
+          [0, STUCK_MS - 1, STUCK_MS].map((stuckMs) => ({
+            level,
+            victimGone,
+            preHookDone,
+            elapsedMs,
+            paused,
+            killAfterMs: TERM_MS,
+            stuckMs,
+          })),
+        ),
       ),
     ),
   ),
@@ -40,7 +45,10 @@ const TABLE: Record<Phase, (facts: LadderFacts) => Step> = {
     const late = { none: 'give-up', term: 'escalate-by-time', kill: 'escalate-by-limit' } as const;
     return victimGone ? 'exited' : (elapsedMs < TERM_MS ? early : late)[NAMES[level]];
   },
-  killing: ({ victimGone, elapsedMs }) => (victimGone ? 'exited' : elapsedMs < KILL_MS ? 'wait' : 'give-up'),
+  killing: ({ victimGone, elapsedMs, stuckMs, level }) => {
+    const stuck = stuckMs >= STUCK_MS && level !== LEVEL_NONE;
+    return victimGone ? 'exited' : elapsedMs < KILL_MS && !stuck ? 'wait' : 'give-up';
+  },
 };
 
 const brief = (facts: LadderFacts): string => JSON.stringify(facts);
@@ -49,7 +57,7 @@ describe('nextStep', () => {
   it.each(Object.keys(TABLE) as Phase[])('%s: the table, for every combination of facts', (phase) => {
     const wrong = ALL.filter((facts) => nextStep(phase, facts) !== TABLE[phase](facts));
     expect(wrong.map(brief)).toEqual([]);
-    expect(ALL).toHaveLength(168);
+    expect(ALL).toHaveLength(504);
   });
 
   const steps = (phase: Phase, where: (facts: LadderFacts) => boolean): Set<Step> =>

@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { emptyMeminfo, MEMINFO_ENTRIES, MEMINFO_OK, parseMeminfo } from '../../../src/kernel/meminfo.js';
+import {
+  emptyMeminfo,
+  MEMINFO_ENTRIES,
+  MEMINFO_OK,
+  parseMeminfo,
+  parseMeminfoShmem,
+} from '../../../src/kernel/meminfo.js';
 import { hostileBytes, kernelNumber, recorded } from './recorded.js';
 
 const RECORDED = recorded('meminfo');
@@ -101,6 +107,27 @@ describe('parseMeminfo', () => {
         const result = parseMeminfo(bytes, length, out);
         expect(Math.abs(result)).toBeLessThanOrEqual(MEMINFO_ENTRIES.length);
         for (const value of Object.values(out)) expect(value).toBeGreaterThanOrEqual(0);
+      }),
+    );
+  });
+});
+
+describe('parseMeminfoShmem', () => {
+  const shmem = (text: string | Buffer): number => parseMeminfoShmem(Buffer.from(text), Buffer.byteLength(text));
+
+  it('reads it from a recorded file', () => {
+    const file = recorded('meminfo');
+    expect(shmem(file)).toBe(Number(/^Shmem: +(\d+)/m.exec(file.toString('latin1'))?.[1]));
+  });
+
+  it.each(['', 'ShmemHugePages: 5 kB\n', 'Shmem: much\n', 'Shmem: -1 kB\n'])('%j: it does not say', (text) => {
+    expect(shmem(text)).toBe(-1);
+  });
+
+  it('whatever the bytes are: a number or -1', () => {
+    fc.assert(
+      fc.property(hostileBytes(recorded('meminfo')), (bytes) => {
+        expect(parseMeminfoShmem(bytes, bytes.length)).toBeGreaterThanOrEqual(-1);
       }),
     );
   });

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -26,6 +27,11 @@ IS(SYS_getdents64, 61);
 #else
 IS(SYS_getdents64, 217);
 #endif
+AT_MOST(sizeof(struct statfs), 256);
+IS(offsetof(struct statfs, f_bsize), 8);
+IS(sizeof(((struct statfs *)0)->f_bsize), 8);
+IS(offsetof(struct statfs, f_blocks), 16);
+IS(offsetof(struct statfs, f_bfree), 24);
 /* poll.ts */
 IS(sizeof(struct pollfd), 8);
 IS(offsetof(struct pollfd, events), 4);

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -177,5 +177,19 @@ describe('readlinkat', () => {
     expect(files.readlinkat(at, cString('a/x'), buffer)).toBe(-ENOTDIR);
     expect(files.readlinkat(99_999, cString('a'), buffer)).toBe(-EBADF);
     expect(files.readlinkat(openDirectory('/proc'), cString('2/exe'), buffer)).toBe(-ENOENT); // a kernel thread
+  });
+});
+
+describe('usedKibOfFilesystem', () => {
+  it('is what is used of the file system there', () => {
+    expect(files.usedKibOfFilesystem(cString('/proc'))).toBe(0);
+    const { blocks, bfree, bsize } = statfsSync('/');
+    const usedKib = ((blocks - bfree) * bsize) / 1024;
+    // Others write to it meanwhile.
+    expect(Math.abs(files.usedKibOfFilesystem(cString('/')) - usedKib)).toBeLessThan(1 << 20);
+  });
+
+  it('says with -errno what is wrong', () => {
+    expect(files.usedKibOfFilesystem(cString(`${directory()}/nothing`))).toBe(-ENOENT);
   });
 });

@@ -5,7 +5,7 @@ import { close } from '../../../native-shims/files.js';
 import { pageSize } from '../../../native-shims/priority.js';
 import { PosixRegex } from '../../../native-shims/regex.js';
 import { PidFiles } from '../../../src/sample/pid-files.js';
-import { ProcessScan, type ScanOptions } from '../../../src/sample/process-scan.js';
+import { NO_CHILDREN, ProcessScan, type ScanOptions } from '../../../src/sample/process-scan.js';
 import {
   CandidateTable,
   MARK_AVOIDED,
@@ -309,5 +309,21 @@ describe('ProcessScan.isAlive', () => {
     expect(scan.isAlive(14, 500)).toBe(true);
     expect(scan.isAlive(15, 500)).toBe(false);
     expect(scan.isAlive(16, 500)).toBe(false);
+  });
+});
+
+describe('isStuck', () => {
+  it.each([
+    ['in state D', { state: 'D' }, true],
+    ['a zombie whose other threads do not end', { state: 'Z', numThreads: 3 }, true],
+    ['a zombie', { state: 'Z' }, false],
+    ['running', { state: 'R' }, false],
+    ['another process by now', { state: 'D', startTimeTicks: 8 }, false],
+  ] as const)('%s: %s', (_, facts, expected) => {
+    const files = PidFiles.open(procTree([{ pid: 100, startTimeTicks: 7, ...facts }])) as PidFiles;
+    const patterns = { prefer: null, avoid: null, ignore: null, wayIn: null, matchers: null };
+    const scan = new ProcessScan(files, { ...patterns, needUid: false, selfPid: null }, NO_CHILDREN);
+    expect(scan.isStuck(100, 7)).toBe(expected);
+    expect(scan.isStuck(101, 7)).toBe(false);
   });
 });
