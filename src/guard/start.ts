@@ -44,6 +44,7 @@ import {
   rehearseTicks,
   Watch,
 } from './rehearse.js';
+import { type Program, Reload } from './reload.js';
 import { seal, settle, tuneEngine } from './seal.js';
 import { Selector } from './selector.js';
 import { Shortlist, scoreFactorOf } from './shortlist.js';
@@ -96,22 +97,32 @@ function keepEngineOrdinary(): void {
 
 /**
  * Starts the guard; it runs until the process is ended.
+ * @param program  what a SIGHUP executes anew; null: it ends the guard
  * @throws FatalError before anything was touched
  */
-export function startGuard(options: GuardOptions, files: PidFiles, sampler: MemorySampler, log: Log): void {
+export function startGuard(
+  options: GuardOptions,
+  files: PidFiles,
+  sampler: MemorySampler,
+  log: Log,
+  program: Program | null,
+): void {
   const prepared = prepareGuard(options, files, sampler, log);
+  const reload = program === null ? null : new Reload(prepared.guard, prepared.hooks, log, program);
   void sealGuard(prepared, log)
     // It guards all the same, only not as well.
     .catch((error) => sayNotSealed(log, error))
     .then(() => {
       prepared.watch.close();
       setImmediate(() => prepared.guard.run());
+      reload?.begin();
     });
 }
 
 /** A guard with all that it takes, and how to rehearse it. */
 export interface PreparedGuard {
   guard: Guard;
+  hooks: Hooks;
   watch: Watch;
   selector: Selector;
   shortlist: Shortlist | null;
@@ -174,6 +185,7 @@ export function prepareGuard(options: GuardOptions, files: PidFiles, sampler: Me
   const watch = new Watch(guard, pollSet, REHEARSAL_POLL_SLOT, startedMs, getPriority() < 0);
   return {
     guard,
+    hooks,
     watch,
     selector,
     shortlist,
@@ -186,7 +198,9 @@ export function prepareGuard(options: GuardOptions, files: PidFiles, sampler: Me
 
 /** Rehearses the guard and seals it; when it resolves, the guard is to run. */
 export async function sealGuard(prepared: PreparedGuard, log: Log): Promise<void> {
-  const { watch, selector, shortlist } = prepared;
+  const { guard, watch, selector, shortlist } = prepared;
+  // As in a reload.
+  guard.takesTurns = true;
   let passes = COMPILE_PASSES;
   const compile = async (): Promise<void> => {
     await prepared.rehearseCadence();
@@ -211,6 +225,7 @@ export async function sealGuard(prepared: PreparedGuard, log: Log): Promise<void
   const result = await seal(compile, touch, () => watch.look());
   sayLockProblem(log, result);
   await turn();
+  guard.takesTurns = false;
   settle(result);
 }
 
