@@ -1,13 +1,13 @@
-// Builds the two bundles, tree-shaken, with all packages left to node_modules: dist/main.cjs, the programs, and
-// dist/config.cjs, which reads configuration files in a process of its own (src/config/main.ts). CommonJS, because it
-// starts faster and the bins need no file extension for it.
+// Builds the bundles, tree-shaken, with all packages left to node_modules: dist/main.cjs, the programs;
+// dist/config.cjs, which reads configuration files in a process of its own (src/config/main.ts); and dist/balloon.cjs, the
+// victim of a drill (src/drill/balloon.ts). CommonJS, because it starts faster and the bins need no file extension for it.
 import { readFileSync } from 'node:fs';
 import { build } from 'esbuild';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
 
 await build({
-  entryPoints: { main: 'src/main.ts', config: 'src/config/main.ts' },
+  entryPoints: { main: 'src/main.ts', config: 'src/config/main.ts', balloon: 'src/drill/balloon.ts' },
   outdir: 'dist',
   outExtension: { '.js': '.cjs' },
   bundle: true,

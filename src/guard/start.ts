@@ -119,6 +119,8 @@ export function startGuard(
     });
 }
 
+type TargetMaker = (scan: ProcessScan, pollSet: PollSet, pollSlot: number) => Target;
+
 /** A guard with all that it takes, and how to rehearse it. */
 export interface PreparedGuard {
   guard: Guard;
@@ -132,9 +134,16 @@ export interface PreparedGuard {
 
 /**
  * Opens what the guard needs, says what it is going to do, and puts it together.
+ * @param makeTarget  what may be killed: a drill allows one process only
  * @throws FatalError before anything was touched
  */
-export function prepareGuard(options: GuardOptions, files: PidFiles, sampler: MemorySampler, log: Log): PreparedGuard {
+export function prepareGuard(
+  options: GuardOptions,
+  files: PidFiles,
+  sampler: MemorySampler,
+  log: Log,
+  makeTarget: TargetMaker = (scan, pollSet, slot) => new Target(scan, pollSet, slot),
+): PreparedGuard {
   const startedMs = monotonicMs();
   const selfPid = selfPidIn(options.procfs);
   refuseForeignProcfs(options, selfPid);
@@ -170,7 +179,7 @@ export function prepareGuard(options: GuardOptions, files: PidFiles, sampler: Me
     cadence: new Cadence(measureTick(sampler)),
     selector,
     shortlist,
-    target: new Target(scan, pollSet, TARGET_POLL_SLOT),
+    target: makeTarget(scan, pollSet, TARGET_POLL_SLOT),
     hooks,
     pollSet,
     pressure,
