@@ -1,8 +1,9 @@
 /*
  * Replacing this process's program by another one, or by itself once more: same pid, same parent, same children.
  *
- * What goes over: pid, niceness, oom_score_adj, limits, working directory, fds 0 to 2 (spawn.ts has unmarked them).
- * What does not: all other threads, every fd that is close-on-exec (here all others are), locked memory, signal handlers,
+ * What goes over: pid, niceness, oom_score_adj, limits, working directory, fds 0 to 2 (spawn.ts has unmarked them) and what else
+ * was inherited without being close-on-exec.
+ * What does not: all other threads, every fd that is close-on-exec (all that Node and native-shims open), locked memory, signal handlers,
  * and of a user without privileges all capabilities that are not ambient.
  */
 import { cString, declare } from './libc.js';

@@ -103,8 +103,8 @@ function timeoutOf(text: string): number {
 }
 
 function signalOf(text: string): number {
-  const signal = { term: SIGTERM, kill: SIGKILL }[text];
-  if (signal !== undefined) return signal;
+  if (text === 'term') return SIGTERM;
+  if (text === 'kill') return SIGKILL;
   throw new InvalidArgumentError('(valid: term, kill)');
 }
 

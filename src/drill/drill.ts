@@ -51,6 +51,8 @@ const READY_MS_MAX = 5000;
 const FULL_MS = 500;
 /** Until memory was back, and until hooks have ended. */
 const AFTERMATH_MS_MAX = 3000;
+/** Others move memory, too. */
+const NEARLY = 0.9;
 const HOOKS_MS_MAX = 5000;
 /** The balloon outlives all of the drill's own deadlines by this. */
 const SPARE_MS = 15_000;
@@ -105,12 +107,12 @@ function refuseIdle({ dryrun, kernelOom }: GuardOptions): void {
 
 /** One balloon and one guard. */
 async function attempt(request: DrillRequest, result: DrillResult, untilMs: number): Promise<'done' | 'again'> {
+  const { options } = request;
+  const refusal = tooNear(openMeminfo(options.procfs).memory, options.limits, request.sizeKib);
+  if (refusal !== null) throw new Refusal(refusal);
   const balloon = await Balloon.start(request.sizeKib, request.timeoutMs);
   try {
-    const { options } = request;
     const sampler = openMeminfo(options.procfs);
-    const refusal = tooNear(sampler.memory, options.limits, request.sizeKib);
-    if (refusal !== null) throw new Refusal(refusal);
     const limits = drillLimits(sampler.memory, request.sizeKib, request.signal);
     Object.assign(result, { pid: balloon.held.pid, limits });
     const course = new Course(request, balloon, limits, sampler);
@@ -309,13 +311,13 @@ class Course {
     return { atMs: chosenAtMs, seenBy: 'guard', balloonKib: this.before?.hadKib ?? 0 };
   }
 
-  /** Waits until AnonPages have fallen by what the balloon had, or as far as they fall. */
+  /** Waits until AnonPages have fallen by nearly what the balloon had, or as far as they fall. */
   private async memoryBack(): Promise<DrillFacts['memory']> {
     const { before, balloon } = this;
     if (before === null || balloon.exit === null) return null;
     const untilMs = monotonicMs() + AFTERMATH_MS_MAX;
     const memory = { hadKib: before.hadKib, backKib: 0, atMs: balloon.exit.atMs };
-    while (memory.backKib < memory.hadKib && monotonicMs() < untilMs) {
+    while (memory.backKib < NEARLY * memory.hadKib && monotonicMs() < untilMs) {
       if (this.own.sample() !== null) break;
       const backKib = before.anonPagesKib - this.own.memory.anonPagesKib;
       if (backKib > memory.backKib) Object.assign(memory, { backKib, atMs: monotonicMs() });
