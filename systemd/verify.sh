@@ -26,6 +26,9 @@ for target in sysinit basic shutdown local-fs swap multi-user; do
   printf '[Unit]\nDescription=stand-in\nDefaultDependencies=no\n' >"$unitdir/$target.target"
 done
 for unit in "${units[@]}"; do cp -- "$here/$unit" "$unitdir/$unit"; done
+# What a unit calls of the system's.
+printf '#!/bin/sh\n' >"$root/usr/bin/kill"
+chmod 755 "$root/usr/bin/kill"
 
 failed=0
 fail() {

@@ -1,5 +1,6 @@
 /* The guard as a program: version line, options, start; a mistake ends it with its exit code. */
 import { writeFileSync, writeSync } from 'node:fs';
+import { getPriority, setPriority } from 'node:os';
 import { openMeminfo, openProcfs } from '../guard/machine.js';
 import { thisProgram } from '../guard/reload.js';
 import { prepareGuard, prepareProcess, startGuard } from '../guard/start.js';
@@ -14,6 +15,8 @@ import { helpText } from './help.js';
 import { type Configured, readConfig } from './read-config.js';
 
 const STDERR = 2;
+
+const CHECK_NICENESS = 10;
 
 /** Runs the guard. Returns an exit code, or null when it is running. */
 export async function runGuard(persona: Persona, args: readonly string[]): Promise<number | null> {
@@ -74,10 +77,11 @@ function sayConfig(log: Log, { files, warnings }: Configured): void {
   }
 }
 
-/** A check that takes memory which is not there is to end before anybody else. */
+/** A check that takes memory which is not there is to end before anybody else; nor has it the guard's priority. */
 function beExpendable(): void {
   try {
     writeFileSync('/proc/self/oom_score_adj', '1000');
+    if (getPriority() < CHECK_NICENESS) setPriority(CHECK_NICENESS);
   } catch {
     // Without it the check works as well.
   }

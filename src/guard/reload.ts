@@ -34,7 +34,7 @@ import { EXIT_OK } from '../shared/exit.js';
 import type { Guard } from './guard.js';
 
 /** The option that has the program check everything and end. */
-export const CHECK_OPTION = '--check-config';
+const CHECK_OPTION = '--check-config';
 
 /** More than the configuration's reader may take (config/run-reader.ts), which runs in it. */
 const CHECK_MS_MAX = 30_000;
