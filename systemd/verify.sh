@@ -27,8 +27,10 @@ for target in sysinit basic shutdown local-fs swap multi-user; do
 done
 for unit in "${units[@]}"; do cp -- "$here/$unit" "$unitdir/$unit"; done
 # What a unit calls of the system's.
-printf '#!/bin/sh\n' >"$root/usr/bin/kill"
-chmod 755 "$root/usr/bin/kill"
+for command in kill sleep; do
+  printf '#!/bin/sh\n' >"$root/usr/bin/$command"
+  chmod 755 "$root/usr/bin/$command"
+done
 
 failed=0
 fail() {
