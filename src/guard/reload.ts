@@ -20,7 +20,7 @@
  * ends by it, and nothing that could be inherited helps, since Node resets both the mask and what is ignored. Whoever asks twice does
  * so soon, by two `systemctl reload` in a row for example: so the execution waits for a second without SIGHUP.
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isatty } from 'node:tty';
 import { Moment } from '../../native-shims/clock.js';
@@ -97,7 +97,6 @@ export function refusalOf(status: number): string | null {
 }
 
 export class Reload {
-  private readonly onTerminal = isatty(STDERR);
   private requested = false;
   private guards = false;
   private serving = false;
@@ -118,7 +117,7 @@ export class Reload {
   }
 
   private request(): void {
-    if (this.onTerminal && !isatty(STDERR)) return endByHangUp();
+    if (terminalIsGone()) return endByHangUp();
     this.requested = true;
     this.serveIfDue();
   }
@@ -215,6 +214,16 @@ function nextLook(): Promise<void> {
     const timer = setTimeout(done, LOOK_MS);
     process.on('SIGCHLD', done);
   });
+}
+
+/** Whether the guard was started on a terminal that has been closed since: nothing but the fd's name tells of it. */
+function terminalIsGone(): boolean {
+  if (isatty(STDERR)) return false;
+  try {
+    return /^\/dev\/(pts\/|tty)/.test(readlinkSync(`/proc/self/fd/${STDERR}`));
+  } catch {
+    return false;
+  }
 }
 
 /** The terminal that the guard was started on is gone: SIGHUP means what it always has. */

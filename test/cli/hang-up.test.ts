@@ -19,7 +19,11 @@ function lives(pid: number): boolean {
 }
 
 describeIf(hasScript, 'needs script (util-linux)', 'a guard whose terminal is closed', () => {
-  it.each(['oom-backstop', 'earlyoom'] as const)('%s ends', async (persona) => {
+  it.each([
+    ['oom-backstop', 'mem total'],
+    ['oom-backstop', 'mem avail:'],
+    ['earlyoom', 'mem avail:'],
+  ] as const)('%s that has got to "%s" ends', async (persona, reached) => {
     const tree = procTree([{ pid: 4711 }]);
     const command = `echo PID $$; exec ${bin(persona)} --dryrun --procfs ${tree}`;
     const terminal = spawn('script', ['-qec', command, '/dev/null'], { stdio: ['pipe', 'pipe', 'ignore'] });
@@ -27,7 +31,7 @@ describeIf(hasScript, 'needs script (util-linux)', 'a guard whose terminal is cl
     terminal.stdout.setEncoding('utf8').on('data', (text: string) => {
       said += text;
     });
-    await vi.waitFor(() => expect(said).toContain('mem avail'), { timeout: 10_000 });
+    await vi.waitFor(() => expect(said).toContain(reached), { timeout: 10_000 });
     const pid = Number(/PID (\d+)/.exec(said)?.[1]);
     expect(lives(pid)).toBe(true);
     const end = once(terminal, 'exit');
