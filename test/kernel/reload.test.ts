@@ -127,6 +127,12 @@ describeIf(namespacesWork, 'needs unshare --pid (root)', 'SIGHUP to a guard', ()
     expect(signalled(result)).toEqual([result.hogs[0]?.pid]);
   });
 
+  it('six with 0.4 s between them are one reload', async () => {
+    const result = await scenario([SEALED, { hup: { times: 6, gapMs: 400 } }, { until: RELOADED }, SEALED]);
+    expect(result.running).toBe(true);
+    expect(starts(result)).toBe(2);
+  });
+
   it('during a kill waits until it is over', async () => {
     const stubborn = { ...HOG, onTerm: 1500 };
     const result = await scenario([
@@ -151,7 +157,7 @@ describeIf(namespacesWork, 'needs unshare --pid (root)', 'SIGHUP to a guard', ()
     expect(result.running).toBe(true);
   });
 
-  it('an unprivileged guard with ambient capabilities has them afterwards, and its hooks have not', async () => {
+  it('an unprivileged guard with ambient capabilities has them afterwards, and again none that its hooks would get', async () => {
     const user = [
       'setpriv',
       '--reuid',
