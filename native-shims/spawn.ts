@@ -68,7 +68,7 @@ const spawnAttributes = fixedBuffer(SPAWNATTR_BYTES);
  * A NULL-terminated array of pointers to C strings, and the strings: a pointer does not keep what it points to
  * from being collected.
  */
-class PointerArray {
+export class PointerArray {
   readonly pointers: Buffer;
 
   constructor(readonly strings: readonly Buffer[]) {

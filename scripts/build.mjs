@@ -1,7 +1,7 @@
-// Builds the three bundles, tree-shaken, with all packages left to node_modules: dist/main.cjs, the guard; dist/commands.cjs,
-// the commands besides it, apart because the source of whatever is loaded stays in memory; and dist/config.cjs, which
-// reads configuration files in a process of its own (src/config/main.ts). CommonJS, because it starts faster and the
-// bins need no file extension for it.
+// Builds the bundles, tree-shaken, with all packages left to node_modules: dist/main.cjs, the guard; dist/commands.cjs,
+// the commands besides it, apart because the source of whatever is loaded stays in memory; dist/config.cjs, which
+// reads configuration files in a process of its own (src/config/main.ts); and dist/balloon.cjs, the victim of a drill
+// (src/drill/balloon.ts). CommonJS, because it starts faster and the bins need no file extension for it.
 import { readFileSync } from 'node:fs';
 import { build } from 'esbuild';
 
@@ -15,7 +15,12 @@ const commandsApart = {
 };
 
 await build({
-  entryPoints: { main: 'src/main.ts', commands: 'src/cli/commands.ts', config: 'src/config/main.ts' },
+  entryPoints: {
+    main: 'src/main.ts',
+    commands: 'src/cli/commands.ts',
+    config: 'src/config/main.ts',
+    balloon: 'src/drill/balloon.ts',
+  },
   outdir: 'dist',
   outExtension: { '.js': '.cjs' },
   bundle: true,

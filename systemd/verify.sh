@@ -26,6 +26,11 @@ for target in sysinit basic shutdown local-fs swap multi-user; do
   printf '[Unit]\nDescription=stand-in\nDefaultDependencies=no\n' >"$unitdir/$target.target"
 done
 for unit in "${units[@]}"; do cp -- "$here/$unit" "$unitdir/$unit"; done
+# What a unit calls of the system's.
+for command in kill sleep; do
+  printf '#!/bin/sh\n' >"$root/usr/bin/$command"
+  chmod 755 "$root/usr/bin/$command"
+done
 
 failed=0
 fail() {

@@ -215,6 +215,8 @@ export class Hooks {
   private readonly processes: HookProcess[];
   private readonly text = new Line();
   private preHook: HookProcess | null = null;
+  /** A child of the guard's that is no hook, as leader of its group; -1: none (0 is the group of whoever came from outside a PID namespace). */
+  otherChild = -1;
 
   constructor(options: HookOptions, log: Log, pollSet: PollSet, pollSlot: number) {
     const environment = inheritedEnvironment();
@@ -252,7 +254,7 @@ export class Hooks {
   /** Whether `pid` is a hook that runs; it leads a process group by the same number. */
   isChild(pid: number): boolean {
     for (let i = 0; i < this.processes.length; i++) if (this.at(i).is(pid)) return true;
-    return false;
+    return this.otherChild === pid;
   }
 
   service(now: Moment): void {

@@ -95,7 +95,7 @@ export class Target {
     this.pollSet.clear(this.pollSlot);
   }
 
-  private signalVictim(signal: number): number {
+  protected signalVictim(signal: number): number {
     return this.pidfd >= 0 ? pidfdSendSignal(this.pidfd, signal) : kill(this.identity.pid, signal);
   }
 }

@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import { printable } from '../report/line.js';
 import { EXIT_OK, EXIT_USAGE, FatalError } from '../shared/exit.js';
 import { checkCommand } from './check-command.js';
+import { drillCommand, EXIT_DRILL_USAGE } from './drill-command.js';
 import { rankCommand } from './rank-command.js';
 
 const STDOUT = 1;
@@ -17,6 +18,9 @@ export async function runCommand(args: readonly string[]): Promise<number> {
   const write = (text: string): void => writeAll(STDOUT, text);
   const commands = [
     checkCommand(write, (code) => {
+      exitCode = code;
+    }),
+    drillCommand(write, (code) => {
       exitCode = code;
     }),
     rankCommand(write),
@@ -36,7 +40,10 @@ export async function runCommand(args: readonly string[]): Promise<number> {
       for (const message of error.messages) writeAll(STDERR, `fatal: ${printable(message)}\n`);
       return error.exitCode;
     }
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_OK : EXIT_USAGE;
+    if (error instanceof CommanderError) {
+      const usage = args[0] === 'drill' ? EXIT_DRILL_USAGE : EXIT_USAGE;
+      return error.exitCode === 0 ? EXIT_OK : usage;
+    }
     throw error;
   }
 }

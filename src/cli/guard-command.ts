@@ -1,18 +1,22 @@
 /* The guard as a program: version line, options, start; a mistake ends it with its exit code. */
-import { writeSync } from 'node:fs';
+import { writeFileSync, writeSync } from 'node:fs';
+import { getPriority, setPriority } from 'node:os';
 import { openMeminfo, openProcfs } from '../guard/machine.js';
-import { prepareProcess, startGuard } from '../guard/start.js';
+import { thisProgram } from '../guard/reload.js';
+import { prepareGuard, prepareProcess, startGuard } from '../guard/start.js';
 import type { Meminfo } from '../kernel/meminfo.js';
 import { Log } from '../report/log.js';
 import type { MemorySampler } from '../sample/memory-sampler.js';
 import { EXIT_OK, FatalError } from '../shared/exit.js';
 import type { Persona } from '../shared/options.js';
 import { EARLYOOM_VERSION, VERSION } from '../shared/version.js';
-import { configFileOf, defaultSettings, mayRun, parseGuardOptions, procfsOf } from './guard-options.js';
+import { checksOnly, configFileOf, defaultSettings, mayRun, parseGuardOptions, procfsOf } from './guard-options.js';
 import { helpText } from './help.js';
 import { type Configured, readConfig } from './read-config.js';
 
 const STDERR = 2;
+
+const CHECK_NICENESS = 10;
 
 /** Runs the guard. Returns an exit code, or null when it is running. */
 export async function runGuard(persona: Persona, args: readonly string[]): Promise<number | null> {
@@ -21,6 +25,7 @@ export async function runGuard(persona: Persona, args: readonly string[]): Promi
     return await runOrThrow(persona, args, log);
   } catch (error) {
     if (!(error instanceof FatalError)) throw error;
+    log.quiet = false;
     for (const message of error.messages) {
       log.begin('fatal').foreign(message);
       log.end();
@@ -30,6 +35,10 @@ export async function runGuard(persona: Persona, args: readonly string[]): Promi
 }
 
 async function runOrThrow(persona: Persona, args: readonly string[], log: Log): Promise<number | null> {
+  const checks = checksOnly(args, persona);
+  if (checks) beExpendable();
+  log.quiet = checks;
+  const program = persona === 'oom-backstop' ? thisProgram(args) : null;
   prepareProcess(persona);
   log.say('start', versionLine(persona));
   const procfs = procfsOf(args, persona);
@@ -51,7 +60,11 @@ async function runOrThrow(persona: Persona, args: readonly string[], log: Log): 
     writeSync(STDERR, helpText(persona));
     return EXIT_OK;
   }
-  startGuard(request.options, files, opened(), log);
+  if (checks) {
+    prepareGuard({ ...request.options, raisePriority: false }, files, opened(), log);
+    return EXIT_OK;
+  }
+  startGuard(request.options, files, opened(), log, program);
   return null;
 }
 
@@ -61,6 +74,16 @@ function sayConfig(log: Log, { files, warnings }: Configured): void {
   for (const warning of warnings) {
     log.begin('warn').text('warning: ').foreign(warning);
     log.end();
+  }
+}
+
+/** A check that takes memory which is not there is to end before anybody else; nor has it the guard's priority. */
+function beExpendable(): void {
+  try {
+    writeFileSync('/proc/self/oom_score_adj', '1000');
+    if (getPriority() < CHECK_NICENESS) setPriority(CHECK_NICENESS);
+  } catch {
+    // Without it the check works as well.
   }
 }
 

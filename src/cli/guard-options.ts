@@ -176,6 +176,13 @@ const GUARD_OPTIONS: readonly OptionRow[] = [
     persona: 'oom-backstop',
     help: 'read FILE alone instead of /etc/oom-backstop/config.toml and /etc/oom-backstop/config.d/*.toml; /dev/null for no configuration',
   },
+  {
+    name: 'check-config',
+    takesValue: false,
+    exactOnly: true,
+    persona: 'oom-backstop',
+    help: 'check configuration and options as a start does, say what is wrong, and exit: 0, or the code that the guard would end with. A reload (SIGHUP) begins with it',
+  },
   { name: 'version', takesValue: false, exactOnly: true, help: 'print the version and exit' },
   { name: 'h', alias: 'help', takesValue: false, help: 'this help text' },
 ];
@@ -249,6 +256,11 @@ export function procfsOf(args: readonly string[], persona: Persona): string {
 /** The file that --config names; null without it. */
 export function configFileOf(args: readonly string[], persona: Persona): string | null {
   return lastValue(tokensOf(args, persona), 'config');
+}
+
+/** Whether nothing is asked for but to check the rest of `args`. */
+export function checksOnly(args: readonly string[], persona: Persona): boolean {
+  return tokensOf(args, persona).some((token) => token.kind === 'option' && token.name === 'check-config');
 }
 
 /** Whether `args` are such that a guard may come of them, and not help, a version or a complaint of getopt's. */
@@ -467,6 +479,7 @@ class OptionReader {
         options.procfs = value;
         break;
       case 'config':
+      case 'check-config':
         // Read before: the settings are what it holds.
         break;
       case 'v':

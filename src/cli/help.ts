@@ -15,6 +15,8 @@ const COMMANDS = `
 Commands (oom-backstop COMMAND --help tells more):
   check [OPTION]...         say what the guard would do with these options, and
                             what on this machine keeps it from it
+  drill                     prove on this machine, now, that the configuration
+                            kills: a balloon of its own, and nobody else
   rank                      list all processes in the order in which they would
                             be killed
 `;

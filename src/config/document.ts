@@ -33,7 +33,7 @@ function exampleFile(): string {
   const head = [
     '# Configuration of oom-backstop: /etc/oom-backstop/config.toml, then /etc/oom-backstop/config.d/*.toml by name.',
     '# Of a key that is set more than once the last one counts; the command line counts more than any file. Every key is',
-    '# shown with its default. oom-backstop.toml(5) says more. After a change: systemctl restart oom-backstop',
+    '# shown with its default. oom-backstop.toml(5) says more. After a change: systemctl reload oom-backstop',
   ];
   const parts = [head, ...CONFIG_TABLE.map(exampleSection), exampleMatch(), exampleRule()];
   return `${parts.map((lines) => lines.join('\n')).join('\n\n')}\n`;

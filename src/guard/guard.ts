@@ -140,6 +140,8 @@ export class Guard {
   private turnsInARow = 0;
   /** The kill that is under way is to take a rule's whole cgroup. */
   private wholeCgroup = false;
+  /** Whether the event loop has timers running (guard/reload.ts): nothing else of it can be seen from outside. */
+  takesTurns = false;
   /** When Node's event loop gets its next turn, where it can't be watched. */
   private turnAtMs = A_FRACTION;
   /** When this tick began. */
@@ -197,7 +199,7 @@ export class Guard {
     this.waitMs = failure === null ? this.nextWaitMs() : RETRY_MS;
     // The cadence has looked at SIGKILL's limits so far, which may be far below.
     if (wasBusy && !this.busy) this.waitMs = 0;
-    const blind = this.parts.loopSlot === -1 && this.now.ms >= this.turnAtMs;
+    const blind = (this.parts.loopSlot === -1 || this.takesTurns) && this.now.ms >= this.turnAtMs;
     if (blind) this.turnAtMs = this.now.ms + TURN_MS;
     return interrupted || loopIsReady || hooks.starting || blind;
   }

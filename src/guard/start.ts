@@ -55,6 +55,7 @@ import {
   rehearseTicks,
   Watch,
 } from './rehearse.js';
+import { type Program, Reload } from './reload.js';
 import { seal, settle, tuneEngine } from './seal.js';
 import { Selector } from './selector.js';
 import { Shortlist, scoreFactorOf } from './shortlist.js';
@@ -111,24 +112,36 @@ function keepEngineOrdinary(): void {
 
 /**
  * Starts the guard; it runs until the process is ended.
+ * @param program  what a SIGHUP executes anew; null: it ends the guard
  * @throws FatalError before anything was touched
  */
-export function startGuard(options: GuardOptions, files: PidFiles, sampler: MemorySampler, log: Log): void {
+export function startGuard(
+  options: GuardOptions,
+  files: PidFiles,
+  sampler: MemorySampler,
+  log: Log,
+  program: Program | null,
+): void {
   const prepared = prepareGuard(options, files, sampler, log);
+  const reload = program === null ? null : new Reload(prepared.guard, prepared.hooks, log, program);
   void sealGuard(prepared, log)
     // It guards all the same, only not as well.
     .catch((error) => sayNotSealed(log, error))
     .then(() => {
       prepared.watch.close();
       setImmediate(() => prepared.guard.run());
+      reload?.begin();
     });
 }
+
+type TargetMaker = (scan: ProcessScan, pollSet: PollSet, pollSlot: number) => Target;
 
 /** A guard with all that it takes, and how to rehearse it. */
 export interface PreparedGuard {
   guard: Guard;
   policy: GuardPolicy;
   selection: SelectionPolicy;
+  hooks: Hooks;
   watch: Watch;
   selector: Selector;
   shortlist: Shortlist | null;
@@ -140,9 +153,16 @@ export interface PreparedGuard {
 
 /**
  * Opens what the guard needs, says what it is going to do, and puts it together.
+ * @param makeTarget  what may be killed: a drill allows one process only
  * @throws FatalError before anything was touched
  */
-export function prepareGuard(options: GuardOptions, files: PidFiles, sampler: MemorySampler, log: Log): PreparedGuard {
+export function prepareGuard(
+  options: GuardOptions,
+  files: PidFiles,
+  sampler: MemorySampler,
+  log: Log,
+  makeTarget: TargetMaker = (scan, pollSet, slot) => new Target(scan, pollSet, slot),
+): PreparedGuard {
   const startedMs = monotonicMs();
   const selfPid = selfPidIn(options.procfs);
   refuseForeignProcfs(options, selfPid);
@@ -190,7 +210,7 @@ export function prepareGuard(options: GuardOptions, files: PidFiles, sampler: Me
     cadence: new Cadence(measureTick(sampler)),
     selector,
     shortlist,
-    target: new Target(scan, pollSet, TARGET_POLL_SLOT),
+    target: makeTarget(scan, pollSet, TARGET_POLL_SLOT),
     hooks,
     pollSet,
     pressure,
@@ -213,6 +233,7 @@ export function prepareGuard(options: GuardOptions, files: PidFiles, sampler: Me
     guard,
     policy,
     selection,
+    hooks,
     watch,
     selector,
     shortlist,
@@ -229,7 +250,9 @@ export function prepareGuard(options: GuardOptions, files: PidFiles, sampler: Me
 
 /** Rehearses the guard and seals it; when it resolves, the guard is to run. */
 export async function sealGuard(prepared: PreparedGuard, log: Log): Promise<void> {
-  const { watch, selector, shortlist } = prepared;
+  const { guard, watch, selector, shortlist } = prepared;
+  // As in a reload.
+  guard.takesTurns = true;
   let passes = COMPILE_PASSES;
   const compile = async (): Promise<void> => {
     await prepared.rehearseCadence();
@@ -257,6 +280,7 @@ export async function sealGuard(prepared: PreparedGuard, log: Log): Promise<void
   const result = await seal(compile, touch, () => watch.look());
   sayLockProblem(log, result);
   await turn();
+  guard.takesTurns = false;
   settle(result);
 }
 

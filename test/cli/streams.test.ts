@@ -227,10 +227,10 @@ describe('a signal to the guard', () => {
     expect(await invoke('earlyoom', args, { until, endWith: signal })).toMatchObject({ code: null, signal });
   });
 
-  it('SIGHUP in the middle of kills ends it, too', async () => {
+  it('SIGHUP in the middle of kills ends earlyoom, too', async () => {
     const args = ['--dryrun', '--procfs', procTree(FEW, LOW)];
     const until = (_: string, stderr: string): boolean => stderr.includes('sending SIGKILL to');
-    expect(await invoke('oom-backstop', args, { until, endWith: 'SIGHUP' })).toMatchObject({
+    expect(await invoke('earlyoom', args, { until, endWith: 'SIGHUP' })).toMatchObject({
       code: null,
       signal: 'SIGHUP',
     });
