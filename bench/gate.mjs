@@ -29,6 +29,8 @@ const GATES = [
   { work: 'sweep', times: 3000 },
   { work: 'victim', times: 10_000 },
   { work: 'kill', times: 500 },
+  { work: 'tick with a trace', times: 100_000 },
+  { work: 'kill with a trace', times: 500 },
 ];
 const CONTROLS = [
   { work: 'tick that makes an object', times: 300_000, fails: 'collections' },

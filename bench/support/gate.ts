@@ -6,7 +6,7 @@
  * delivered once it has ended.
  */
 import { spawn } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { PerformanceObserver } from 'node:perf_hooks';
 import { Moment, monotonicMs } from '../../native-shims/clock.js';
 import { O_RDONLY, open } from '../../native-shims/files.js';
@@ -21,6 +21,7 @@ import { emptyVictim } from '../../src/shared/victim.js';
 
 const [work = '', times = '0'] = process.argv.slice(2);
 const kills = work.startsWith('kill');
+const traces = work.endsWith('with a trace');
 
 /** A gate that kills is among the first processes of its namespace. */
 const PIDS_OF_A_NAMESPACE_MAX = 10;
@@ -29,14 +30,20 @@ prepareProcess('oom-backstop');
 const log = new Log('rehearsal');
 log.quiet = true;
 const sampler = openMeminfo('/proc');
-const request = parseGuardOptions(kills ? [] : ['--dryrun'], 'oom-backstop', log, () => sampler.memory);
+// In memory, or nothing would be recorded.
+const runtimeDir = mkdtempSync('/dev/shm/oom-backstop-gate-');
+process.on('exit', () => rmSync(runtimeDir, { recursive: true }));
+const args = ['--runtime-dir', runtimeDir];
+if (!kills) args.push('--dryrun');
+if (traces) args.push('--record', `${runtimeDir}/trace.ndjson`);
+const request = parseGuardOptions(args, 'oom-backstop', log, () => sampler.memory);
 if (request.kind !== 'run') throw new Error('not the options of a guard');
 // A whole guard, which can't be provoked; and if it were, it could choose nobody but itself, which it never does.
 const options = { ...request.options, limits: NEVER };
 options.selection.onlyPid = process.pid;
 const prepared = prepareGuard(options, openProcfs('/proc'), sampler, log);
 const { guard, watch, selector, shortlist } = prepared;
-if (shortlist === null) throw new Error('a guard without a shortlist');
+if ((shortlist === null) !== traces) throw new Error('a guard without a shortlist, or with one and a trace');
 const victim = emptyVictim();
 
 const now = new Moment();
@@ -44,8 +51,8 @@ now.update();
 const share = { sweepShare: 0.1 };
 const sweep = (): void => {
   now.ms += 10;
-  shortlist.advance(share, now);
-  shortlist.fill(selector.table);
+  shortlist?.advance(share, now);
+  shortlist?.fill(selector.table);
 };
 
 /** Kills are dear. */
@@ -88,6 +95,8 @@ const WORK: Record<string, () => void> = {
     saySending(log, 'SIGTERM', victim);
   },
   kill: killOne,
+  'tick with a trace': () => void watch.lookAgain(1),
+  'kill with a trace': killOne,
   // The controls: each makes one gate fail.
   'kill that makes objects': () => {
     killOne();
@@ -146,6 +155,7 @@ setImmediate(() => {
   // The engine's events come with the turns that follow.
   setTimeout(() => {
     observer.disconnect();
+    if (kills && statSync(`${runtimeDir}/incidents.ndjson`).size === 0) throw new Error('kills without records');
     process.stdout.write(`${JSON.stringify({ collections, ...result })}\n`);
     process.exit(0);
   }, 100);

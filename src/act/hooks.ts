@@ -215,6 +215,8 @@ export class Hooks {
   private readonly processes: HookProcess[];
   private readonly text = new Line();
   private preHook: HookProcess | null = null;
+  /** A child that is no hook and leads a process group too: who writes the trace (guard/trace.ts). 0: none. */
+  companionPid = 0;
 
   constructor(options: HookOptions, log: Log, pollSet: PollSet, pollSlot: number) {
     const environment = inheritedEnvironment();
@@ -251,6 +253,7 @@ export class Hooks {
 
   /** Whether `pid` is a hook that runs; it leads a process group by the same number. */
   isChild(pid: number): boolean {
+    if (pid === this.companionPid && pid !== 0) return true;
     for (let i = 0; i < this.processes.length; i++) if (this.at(i).is(pid)) return true;
     return false;
   }

@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import { printable } from '../report/line.js';
 import { EXIT_OK, EXIT_USAGE, FatalError } from '../shared/exit.js';
 import { checkCommand } from './check-command.js';
+import { explainCommand } from './explain-command.js';
 import { rankCommand } from './rank-command.js';
 
 const STDOUT = 1;
@@ -20,6 +21,9 @@ export async function runCommand(args: readonly string[]): Promise<number> {
       exitCode = code;
     }),
     rankCommand(write),
+    explainCommand(write, (code) => {
+      exitCode = code;
+    }),
   ];
   for (const each of [program, ...commands]) {
     each.exitOverride().configureOutput({

@@ -135,6 +135,22 @@ const GUARD_OPTIONS: readonly OptionRow[] = [
     persona: 'oom-backstop',
     help: 'read FILE alone instead of /etc/oom-backstop/config.toml and /etc/oom-backstop/config.d/*.toml; /dev/null for no configuration',
   },
+  {
+    name: 'runtime-dir',
+    takesValue: true,
+    valueName: 'DIR',
+    exactOnly: true,
+    persona: 'oom-backstop',
+    help: 'where incident records go, in memory (default: $RUNTIME_DIRECTORY; /run/oom-backstop as root, else $XDG_RUNTIME_DIR/oom-backstop)',
+  },
+  {
+    name: 'record',
+    takesValue: true,
+    valueName: 'FILE',
+    exactOnly: true,
+    persona: 'oom-backstop',
+    help: 'write what the guard sees and does to FILE, for replay; at most 64 MiB',
+  },
   { name: 'version', takesValue: false, exactOnly: true, help: 'print the version and exit' },
   { name: 'h', alias: 'help', takesValue: false, help: 'this help text' },
 ];
@@ -183,6 +199,7 @@ export function defaultSettings(persona: Persona): Settings {
     afterKill: null,
     notifyDbus: false,
     reportIntervalMs: MS_PER_S,
+    runtimeDir: null,
   };
 }
 
@@ -301,6 +318,7 @@ class OptionReader {
       ...rest,
       persona,
       procfs: '/proc',
+      record: null,
       limits: { ...settings.limits },
       selection: { ...settings.selection },
       patterns: { ...settings.patterns },
@@ -404,6 +422,12 @@ class OptionReader {
         break;
       case 'procfs':
         options.procfs = value;
+        break;
+      case 'runtime-dir':
+        options.runtimeDir = value;
+        break;
+      case 'record':
+        options.record = value;
         break;
       case 'config':
         // Read before: the settings are what it holds.

@@ -355,5 +355,6 @@ function settingsOf({ guard, selection, hooks }: Config, mem: Percentages, swap:
     afterKill: hooks.after_kill,
     notifyDbus: hooks.notify_dbus,
     reportIntervalMs: guard.report_interval,
+    runtimeDir: guard.runtime_dir,
   };
 }

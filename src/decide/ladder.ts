@@ -23,6 +23,9 @@ export const TERM_MS_MAX = 10_000;
 /** How long to wait for a process to end after SIGKILL before it is put aside (it sits in the kernel, in state D). */
 export const KILL_MS_MAX = 10_000;
 
+/** After a failure, in a dry run and after the kernel's OOM killer was called nobody is selected for this long: earlyoom's second. */
+export const PAUSE_MS = 1000;
+
 export type Phase = 'watching' | 'pre-hook' | 'terminating' | 'killing';
 
 export type Step =
@@ -58,6 +61,11 @@ export function nextStep(phase: Phase, facts: LadderFacts): Step {
   if (phase === 'pre-hook') return afterPreHook(facts);
   if (phase === 'terminating') return whileTerminating(facts);
   return facts.elapsedMs >= KILL_MS_MAX ? 'give-up' : 'wait';
+}
+
+/** Whether a victim gets SIGKILL, and not SIGTERM first: below SIGKILL's limits, or after it has ignored a SIGTERM before. */
+export function asksNoMore(level: Level, stubborn: boolean): boolean {
+  return level === LEVEL_KILL || stubborn;
 }
 
 function afterPreHook(facts: LadderFacts): Step {

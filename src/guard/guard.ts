@@ -21,9 +21,11 @@ import type { KernelOomKiller } from '../act/kernel-oom.js';
 import type { Target } from '../act/target.js';
 import { type Cadence, WAIT_MS_MAX } from '../decide/cadence.js';
 import {
+  asksNoMore,
   KILL_MS_MAX,
   type LadderFacts,
   nextStep,
+  PAUSE_MS,
   type Phase,
   PRE_HOOK_MS_MAX,
   type Step,
@@ -44,15 +46,14 @@ import {
 } from '../report/messages.js';
 import type { MemorySampler } from '../sample/memory-sampler.js';
 import type { PressureTrigger } from '../sample/pressure-trigger.js';
-import { LEVEL_KILL, LEVEL_NONE, type Level, type Limits } from '../shared/limits.js';
+import type { Outcome } from '../shared/incident.js';
+import { LEVEL_NONE, type Level, type Limits } from '../shared/limits.js';
 import type { Persona } from '../shared/options.js';
 import { emptyVictim } from '../shared/victim.js';
 import { ProcessList } from './process-list.js';
 import type { Selector } from './selector.js';
 import type { Shortlist } from './shortlist.js';
-
-/** After a failure, in a dry run and after the kernel's OOM killer was called: earlyoom's second. */
-const PAUSE_MS = 1000;
+import type { Witness } from './witness.js';
 
 /** While /proc/meminfo can't be read: look again this often, complain that often. */
 const RETRY_MS = 100;
@@ -106,6 +107,8 @@ export interface GuardParts {
   /** --kernel-oom, or null. */
   kernelOom: KernelOomKiller | null;
   setAside: ProcessList;
+  /** Keeps what happens, for incident records and the trace. */
+  witness: Witness;
 }
 
 export class Guard {
@@ -215,7 +218,9 @@ export class Guard {
     facts.preHookDone = this.parts.hooks.beforeKillDone;
     facts.elapsedMs = this.now.ms - this.phaseSinceMs;
     facts.paused = this.now.ms < this.pausedUntilMs;
-    return nextStep(phase, facts);
+    const step = nextStep(phase, facts);
+    this.parts.witness.looked(phase, facts, step, this.now);
+    return step;
   }
 
   private perform(step: Step, level: Level): void {
@@ -241,8 +246,9 @@ export class Guard {
 
   /** Finds the victim, looks at memory once more, and begins the kill. */
   private select(level: Level): void {
-    const { log, sampler, selector, target, hooks } = this.parts;
+    const { log, sampler, selector, target, hooks, witness } = this.parts;
     this.signalledMs = this.now.ms;
+    witness.crossed(level, null, this.now);
     sayMemory(log, 'warn', sampler.memory);
     sayLowMemory(log, level, this.policy.limits);
     const row = selector.select();
@@ -250,7 +256,9 @@ export class Guard {
     // The scan takes milliseconds, in which the hog may have ended by itself.
     sampler.sample();
     const levelNow = levelOf(sampler.memory, this.policy.limits);
+    witness.selected(levelNow, row, this.victim);
     if (levelNow === LEVEL_NONE) {
+      witness.cameToNothing();
       log.say('warn', 'memory situation has recovered while selecting victim');
       return;
     }
@@ -262,8 +270,9 @@ export class Guard {
     // A dry run may look at a tree whose pids are nobody's here.
     const opened = this.policy.dryrun ? 0 : target.open(this.victim, group);
     if (opened < 0) return this.failed(-opened);
-    if (hooks.runBeforeKill(this.victim, this.now)) this.enter('pre-hook');
-    else this.signal(levelNow);
+    if (!hooks.runBeforeKill(this.victim, this.now)) return this.signal(levelNow);
+    witness.hookStarted();
+    this.enter('pre-hook');
   }
 
   /** Verifies the victim and sends it the signal that the level asks for. */
@@ -272,13 +281,14 @@ export class Guard {
     if (this.policy.dryrun) {
       log.say('warn', 'dryrun, not actually sending any signal');
       this.pausedUntilMs = this.now.ms + PAUSE_MS;
-      return this.finish();
+      return this.finish('dry run');
     }
     this.signalledMs = this.now.ms;
     if (!target.verify()) return this.exited();
     const signal = this.signalFor(level);
     const result = target.signal(signal);
     if (result < 0) return this.failed(-result);
+    this.parts.witness.signalled(signal, this.now);
     this.anonBeforeKib = this.parts.sampler.memory.anonPagesKib;
     this.enter(signal === SIGKILL ? 'killing' : 'terminating');
     this.release();
@@ -287,13 +297,14 @@ export class Guard {
   /** SIGKILL below its limits, and for whoever has ignored a SIGTERM before. */
   private signalFor(level: Level): number {
     const stubborn = this.stubborn.has(this.victim.pid, this.victim.startTimeTicks);
-    return level === LEVEL_KILL || stubborn ? SIGKILL : SIGTERM;
+    return asksNoMore(level, stubborn) ? SIGKILL : SIGTERM;
   }
 
   private escalate(): void {
     sayEscalating(this.parts.log, this.now.ms - this.signalledMs);
     const result = this.parts.target.signal(SIGKILL);
     if (result < 0) return this.failed(-result);
+    this.parts.witness.signalled(SIGKILL, this.now);
     this.enter('killing');
     this.release();
   }
@@ -302,6 +313,7 @@ export class Guard {
   private release(): void {
     const { log, target } = this.parts;
     const result = target.release();
+    if (result !== null) this.parts.witness.released();
     if (result === null || !log.debugEnabled) return;
     log
       .begin('debug')
@@ -320,7 +332,7 @@ export class Guard {
     if (signalled && tells && sampler.sample() === null) {
       sayGaveBack(log, Math.max(0, this.anonBeforeKib - sampler.memory.anonPagesKib), this.victim.anonKib);
     }
-    this.finish();
+    this.finish('exited');
   }
 
   /** Memory has come back before the signal was sent. */
@@ -341,7 +353,7 @@ export class Guard {
     } else {
       this.stubborn.add(pid, startTimeTicks);
     }
-    this.finish();
+    this.finish(this.phase === 'killing' ? 'outlived SIGKILL' : 'outlived SIGTERM');
   }
 
   /** A system call of the kill failed. A process that is gone already is no failure. */
@@ -352,7 +364,7 @@ export class Guard {
     hooks.notify('Error: Failed to kill process', this.now);
     if (errno === EPERM) this.refused();
     this.pausedUntilMs = this.now.ms + PAUSE_MS;
-    this.finish();
+    this.finish('failed', errno);
   }
 
   /** The victim is not this guard's to kill. earlyoom asks for it again and again; the own persona takes the next one. */
@@ -367,6 +379,7 @@ export class Guard {
   private nobody(): void {
     const text = 'Could not find a process to kill. Sleeping 1 second.';
     this.parts.log.say('warn', text);
+    this.parts.witness.cameToNothing();
     this.parts.hooks.notify(`Error: ${text}`, this.now);
     this.pausedUntilMs = this.now.ms + PAUSE_MS;
   }
@@ -391,9 +404,10 @@ export class Guard {
   }
 
   /** The kill is over, one way or the other. */
-  private finish(): void {
+  private finish(outcome: Outcome, errno = 0): void {
     this.parts.target.close();
     this.phase = 'watching';
+    this.parts.witness.ended(outcome, errno);
     this.parts.hooks.runAfterKill(this.victim, this.now);
   }
 
@@ -409,6 +423,7 @@ export class Guard {
   }
 
   private complain(): void {
+    this.parts.witness.lookFailed();
     if (this.now.ms < this.nextComplaintMs) return;
     this.parts.log.say('warn', '/proc/meminfo could not be read, trying again');
     this.nextComplaintMs = this.now.ms + COMPLAIN_MS;

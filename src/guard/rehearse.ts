@@ -33,8 +33,10 @@ import type { PidFiles } from '../sample/pid-files.js';
 import { ProcessScan } from '../sample/process-scan.js';
 import { CandidateTable } from '../shared/candidates.js';
 import type { Limits } from '../shared/limits.js';
+import type { Persona } from '../shared/options.js';
 import { EARLYOOM_SELECTION } from '../shared/selection.js';
-import { Guard, type GuardParts } from './guard.js';
+import { Guard, type GuardParts, type GuardPolicy } from './guard.js';
+import type { Witnesses } from './open-witness.js';
 import { ProcessList } from './process-list.js';
 import { Selector } from './selector.js';
 import type { Shortlist } from './shortlist.js';
@@ -178,6 +180,9 @@ export interface RehearsalParts {
   files: PidFiles;
   sampler: MemorySampler;
   selfPid: number | null;
+  persona: Persona;
+  /** Makes a guard's witness. */
+  rehearsed: Witnesses['rehearsed'];
 }
 
 /** Sweeps, selects by what was found and forgets it again, so often, as far as the time goes. */
@@ -275,7 +280,7 @@ class Stage {
   readonly parts: GuardParts;
   private readonly alwaysReady = open(cString('/dev/null'), O_RDONLY);
 
-  constructor({ files, sampler, selfPid }: RehearsalParts, limits: Limits, onlyPid: number) {
+  constructor({ files, sampler, selfPid, persona, rehearsed }: RehearsalParts, limits: Limits, onlyPid: number) {
     const log = new Log('rehearsal');
     log.quiet = true;
     const pollSet = new PollSet(HOOKS_POLL_SLOT + HOOK_POLL_SLOTS);
@@ -286,11 +291,16 @@ class Stage {
     const scan = new ProcessScan(files, { ...nothing, selfPid }, hooks);
     const setAside = new ProcessList();
     const selection = { ...EARLYOOM_SELECTION, onlyPid };
+    const cadence = new Cadence(0);
+    const table = new CandidateTable(STAGE_ROWS);
+    const selector = new Selector(files, scan, selection, setAside, null, sampler.memory, table);
+    const policy: GuardPolicy = { persona, limits, dryrun: false, killGroup: false, reportIntervalMs: 1 };
+    const seen = { log, sampler, selector, cadence };
     this.parts = {
       log,
       sampler,
-      cadence: new Cadence(0),
-      selector: new Selector(files, scan, selection, setAside, null, sampler.memory, new CandidateTable(STAGE_ROWS)),
+      cadence,
+      selector,
       shortlist: null,
       target: new Target(scan, pollSet, TARGET_POLL_SLOT),
       hooks,
@@ -300,11 +310,9 @@ class Stage {
       loopSlot: -1,
       kernelOom: null,
       setAside,
+      witness: rehearsed({ ...policy, selection }, seen),
     };
-    this.guard = new Guard(
-      { persona: 'oom-backstop', limits, dryrun: false, killGroup: false, reportIntervalMs: 1 },
-      this.parts,
-    );
+    this.guard = new Guard(policy, this.parts);
   }
 
   close(): void {

@@ -203,7 +203,7 @@ export class Selector {
   }
 
   /** Reads what is not known of the row yet. */
-  private complete(row: number): void {
+  complete(row: number): void {
     const { table } = this;
     this.scan.complete(table, row);
     const setAside = this.setAside.has(table.pid[row] as number, table.startTimeTicks[row] as number);

@@ -32,6 +32,7 @@ import { emptyVictim } from '../shared/victim.js';
 import { Guard } from './guard.js';
 import { type LockResult, lockProblem } from './lock.js';
 import { compilePatterns, selfPidIn } from './machine.js';
+import { openWitnesses } from './open-witness.js';
 import { ProcessList } from './process-list.js';
 import {
   CHECK_MS_MAX,
@@ -152,11 +153,13 @@ export function prepareGuard(options: GuardOptions, files: PidFiles, sampler: Me
   const selector = new Selector(files, scan, options.selection, setAside, shortlist, sampler.memory);
   warnOfHiddenProcesses(log, options.procfs);
   trySelection(log, selector);
+  const cadence = new Cadence(measureTick(sampler));
+  const { witness, rehearsed } = openWitnesses(options, hooks, { log, sampler, selector, cadence });
 
   const guard = new Guard(options, {
     log,
     sampler,
-    cadence: new Cadence(measureTick(sampler)),
+    cadence,
     selector,
     shortlist,
     target: new Target(scan, pollSet, TARGET_POLL_SLOT),
@@ -167,6 +170,7 @@ export function prepareGuard(options: GuardOptions, files: PidFiles, sampler: Me
     loopSlot: watchEventLoop(pollSet),
     kernelOom: options.kernelOom ? openKernelOom(log, options.procfs) : null,
     setAside,
+    witness,
   });
   endOnSignal('SIGTERM', 'SIGINT');
   // Node would answer it by opening a debugger's port: the guard listens to nobody.
@@ -178,7 +182,8 @@ export function prepareGuard(options: GuardOptions, files: PidFiles, sampler: Me
     selector,
     shortlist,
     rehearseKills: async () => {
-      if (selfPid === process.pid) await rehearseKills({ files, sampler, selfPid }, watch);
+      if (selfPid !== process.pid) return;
+      await rehearseKills({ files, sampler, selfPid, persona: options.persona, rehearsed }, watch);
     },
     rehearseCadence: () => rehearseCadence(sampler.memory, watch),
   };
@@ -224,6 +229,8 @@ function openShortlist(
 ): Shortlist | null {
   // The debug log shows everybody, and a group's members are to be found among everybody.
   if (options.selection.rankBy === 'rss' || options.killGroup || log.debugEnabled) return null;
+  // So does a trace.
+  if (options.record !== null) return null;
   // The kernel's counters tell of this machine and this PID namespace, whatever tree is read.
   if (selfPidIn(options.procfs) !== process.pid) return null;
   const clock = AllocationClock.open(options.procfs);

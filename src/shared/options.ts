@@ -33,10 +33,14 @@ export interface GuardOptions {
   notifyDbus: boolean;
   /** 0: no reports. */
   reportIntervalMs: number;
+  /** Where incident records go; null: where they go by default (guard/runtime-dir.ts). */
+  runtimeDir: string | null;
+  /** --record: the trace's file, or null. */
+  record: string | null;
 }
 
 /** What the command line starts from: the configuration file's, or the defaults where there is none. */
-export interface Settings extends Omit<GuardOptions, 'persona' | 'procfs'> {
+export interface Settings extends Omit<GuardOptions, 'persona' | 'procfs' | 'record'> {
   /** Log to syslog. */
   syslog: boolean;
 }

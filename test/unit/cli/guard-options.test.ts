@@ -84,6 +84,8 @@ describe('without options', () => {
         afterKill: null,
         notifyDbus: false,
         reportIntervalMs: 1000,
+        runtimeDir: null,
+        record: null,
       });
     },
   );
@@ -215,6 +217,8 @@ describe('other options', () => {
     [['-r=5'], { reportIntervalMs: 0 }, []], // strtof of "=5"
     [['-r', '0.5'], { reportIntervalMs: 500 }, []],
     [['-r3600'], { reportIntervalMs: 3_600_000 }, []],
+    [['--runtime-dir', '/dev/shm/x'], { runtimeDir: '/dev/shm/x' }, []],
+    [['--record', 'trace.ndjson'], { record: 'trace.ndjson' }, []],
   ])('%j', (args, expected, expectedLines) => {
     expect(options(args)).toMatchObject(expected);
     expect(parse(args).lines).toEqual(expectedLines);
@@ -318,6 +322,7 @@ describe('over settings', () => {
     afterKill: '/after',
     notifyDbus: true,
     reportIntervalMs: 5000,
+    runtimeDir: '/run/here',
   };
 
   function over(settings: Settings, args: string[]) {
@@ -331,7 +336,7 @@ describe('over settings', () => {
     const { options: all, lines, log } = over(SETTINGS, []);
     const { syslog: _, ...rest } = SETTINGS;
     const selection = { ...SETTINGS.selection, swapCounts: true };
-    expect(all).toEqual({ ...rest, selection, persona: 'oom-backstop', procfs: '/proc' });
+    expect(all).toEqual({ ...rest, selection, persona: 'oom-backstop', procfs: '/proc', record: null });
     expect(log.debugEnabled).toBe(true);
     expect(lines).toEqual([
       'syslog at /dev/log',

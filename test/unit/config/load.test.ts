@@ -59,6 +59,7 @@ const KEYS: readonly [string, string, Partial<Settings>][] = [
   ['swap.term', '"60%"', { limits: { ...LIMITS, swapTermPercent: 60, swapKillPercent: 30 } }],
   ['swap.kill', '"60%"', { limits: { ...LIMITS, swapKillPercent: 60 } }],
   ['guard.report_interval', '"1min"', { reportIntervalMs: 60_000 }],
+  ['guard.runtime_dir', '"/run/here"', { runtimeDir: '/run/here' }],
   ['guard.dryrun', 'true', { dryrun: true }],
   ['guard.debug', 'true', { debug: true }],
   ['guard.syslog', 'true', { syslog: true }],
