@@ -6,6 +6,7 @@ import { EXIT_OK, EXIT_USAGE, FatalError } from '../shared/exit.js';
 import { checkCommand } from './check-command.js';
 import { explainCommand } from './explain-command.js';
 import { rankCommand } from './rank-command.js';
+import { replayCommand } from './replay-command.js';
 
 const STDOUT = 1;
 const STDERR = 2;
@@ -22,6 +23,9 @@ export async function runCommand(args: readonly string[]): Promise<number> {
     }),
     rankCommand(write),
     explainCommand(write, (code) => {
+      exitCode = code;
+    }),
+    replayCommand(write, (code) => {
       exitCode = code;
     }),
   ];

@@ -165,7 +165,7 @@ export class IncidentRecorder {
     best.find(selector.table, policy.selection, row);
     for (let place = 0; place < best.count; place++) {
       // What is known of the victim is from before the signal.
-      if (best.row(place) !== row) selector.complete(best.row(place));
+      if (best.row(place) !== row) selector.acquaint(best.row(place));
     }
     best.sort(selector.table, policy.selection);
   }
@@ -284,7 +284,7 @@ export class IncidentRecorder {
     line.key('name').utf8(victim.name, 0, victim.nameLength);
     line.key('cmdline').utf8(victim.cmdline, 0, victim.cmdlineLength);
     line.key('rssKib').integerUnless(victim.rssKib, UNKNOWN).key('anonKib').integerUnless(victim.anonKib, -1);
-    line.key('swapKib').integerUnless(table.swapKib[row] as number, UNKNOWN);
+    line.key('swapKib').at(table.swapKib, row, UNKNOWN);
     line.key('oomScore').integerUnless(victim.oomScore, UNKNOWN);
     line.key('oomScoreAdj').integerUnless(victim.oomScoreAdj, UNKNOWN);
     line.key('score').integer(scoreOf(table, row, this.policy.selection)).close('}');
@@ -303,8 +303,7 @@ export class IncidentRecorder {
       line.key('score').integer(scoreOf(table, row, selection));
       line.key('oomScore').integerUnless(table.oomScore[row] as number, UNKNOWN);
       line.key('oomScoreAdj').integerUnless(table.oomScoreAdj[row] as number, UNKNOWN);
-      line.key('rssKib').integerUnless(table.rssKib[row] as number, UNKNOWN);
-      line.key('anonKib').integerUnless(table.anonKib[row] as number, UNKNOWN);
+      line.key('rssKib').at(table.rssKib, row, UNKNOWN).key('anonKib').at(table.anonKib, row, UNKNOWN);
       const reason = row === this.row ? null : whyNot(table, row, selection);
       line.key('passedOver');
       if (reason === null) line.literal('null');

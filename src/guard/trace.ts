@@ -16,7 +16,7 @@ import type { LadderFacts, Phase, Step } from '../decide/ladder.js';
 import { JsonLine } from '../report/json-line.js';
 import type { Log } from '../report/log.js';
 import type { MemorySampler } from '../sample/memory-sampler.js';
-import { type CandidateTable, NAME_BYTES } from '../shared/candidates.js';
+import { type CandidateTable, NAME_BYTES, UNKNOWN } from '../shared/candidates.js';
 import type { Outcome } from '../shared/incident.js';
 import { LEVEL_NONE } from '../shared/limits.js';
 import { LOOK_FAILED, LOOK_PRE_HOOK_DONE, LOOK_VICTIM_GONE, PHASES } from '../shared/trace.js';
@@ -263,11 +263,11 @@ function writeRow(line: JsonLine, table: CandidateTable, row: number): void {
   const start = row * NAME_BYTES;
   line.open('[');
   line.integer(table.pid[row] as number).integer(table.ppid[row] as number).integer(table.pgrp[row] as number);
-  line.integer(table.uid[row] as number).integer(table.state[row] as number);
+  line.at(table.uid, row, UNKNOWN).integer(table.state[row] as number);
   line.integer(table.numThreads[row] as number).integer(table.oomScore[row] as number);
-  line.integer(table.oomScoreAdj[row] as number).integer(table.rssKib[row] as number);
-  line.integer(table.anonKib[row] as number).integer(table.swapKib[row] as number);
-  line.integer(table.startTimeTicks[row] as number).integer(table.marks[row] as number);
+  line.integer(table.oomScoreAdj[row] as number).at(table.rssKib, row, UNKNOWN);
+  line.at(table.anonKib, row, UNKNOWN).at(table.swapKib, row, UNKNOWN);
+  line.at(table.startTimeTicks, row, UNKNOWN).integer(table.marks[row] as number);
   line.latin1(table.names, start, start + table.nameLength(row));
   line.close(']');
 }

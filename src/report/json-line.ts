@@ -110,6 +110,21 @@ export class JsonLine {
     return value === none ? this.literal('null') : this.integer(value);
   }
 
+  /** The whole number in `column[row]`, or null where it is `none`: out of a column of floats it would be garbage if it were handed over. */
+  at(column: Float64Array, row: number, none: number): this {
+    if (column[row] === none) return this.literal('null');
+    this.separate();
+    let rest = Math.max(0, column[row] as number);
+    let count = 0;
+    do {
+      digits[count++] = ZERO + (rest % 10);
+      rest = Math.floor(rest / 10);
+    } while (rest > 0 && count < digits.length);
+    while (count > 0) this.byte(digits[--count] as number);
+    this.comma = true;
+    return this;
+  }
+
   /** `hundredths` / 100, with two decimals. */
   hundredths(value: number): this {
     this.separate();

@@ -28,7 +28,7 @@ export const LOOK_PRE_HOOK_DONE = 2;
 /** Memory could not be read: the figures are those of the look before. */
 export const LOOK_FAILED = 4;
 
-/** The columns of a row; the name comes last, its bytes as the characters of their numbers. */
+/** The columns of a row; a number that was not known is UNKNOWN or null. The name comes last, its bytes as the characters of their numbers. */
 export const ROW_COLUMNS = [
   'pid',
   'ppid',
