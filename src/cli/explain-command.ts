@@ -40,7 +40,10 @@ export function explainCommand(write: (text: string) => void, exitWith: (exitCod
     .option('--list', 'all that are recorded, the last one last')
     .option('--json', 'as JSON')
     .option('--runtime-dir <dir>', 'where the guard keeps its records')
-    .addHelpText('after', '\nExit code: 0, 1 there is no such incident, 2 a record is torn, foreign or of a later version')
+    .addHelpText(
+      'after',
+      '\nExit code: 0, 1 there is no such incident, 2 a record is torn, foreign or of a later version',
+    )
     .action(async (id: string | undefined, flags: ExplainFlags) => {
       const files = readFiles(flags.runtimeDir ?? (await configuredDir()));
       if (flags.list === true) {

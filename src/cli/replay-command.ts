@@ -5,11 +5,11 @@ import { strerror } from '../../native-shims/errno.js';
 import { fixedBuffer } from '../../native-shims/libc.js';
 import { compilePatterns } from '../guard/machine.js';
 import type { Meminfo } from '../kernel/meminfo.js';
-import { Log } from '../report/log.js';
 import { type ReplayPolicy, replay } from '../replay/replay.js';
 import { tableOf } from '../replay/table.js';
 import { readTrace, type Trace, TraceError } from '../replay/trace.js';
 import { type ReplayDocument, replayWords } from '../replay/words.js';
+import { Log } from '../report/log.js';
 import type { CandidateTable } from '../shared/candidates.js';
 import { NAME_BYTES } from '../shared/candidates.js';
 import { EXIT_USAGE, FatalError } from '../shared/exit.js';
@@ -31,12 +31,16 @@ export function replayCommand(write: (text: string) => void, exitWith: (exitCode
     .description('say what the guard would have done with other options, by a trace that it recorded (--record)')
     .usage('TRACE [guard options] [--json]')
     .argument('<trace>', 'the file')
-    .argument('[options...]', "limits and selection, the guard's own (oom-backstop --help); what is not given is as recorded")
+    .argument(
+      '[options...]',
+      "limits and selection, the guard's own (oom-backstop --help); what is not given is as recorded",
+    )
     .option('--json', 'as a JSON document')
     .allowUnknownOption()
     .addHelpText('after', '\nExit code: 0 the same decisions, 1 different ones, 2 the trace cannot be read')
     .action(async (file: string, args: string[], flags: { json?: true }) => {
-      if (file.startsWith('-')) throw new FatalError(EXIT_USAGE, `${file}: the trace comes first (valid: replay TRACE [options])`);
+      if (file.startsWith('-'))
+        throw new FatalError(EXIT_USAGE, `${file}: the trace comes first (valid: replay TRACE [options])`);
       const document = await replayed(open(file), args);
       write(flags.json === true ? `${safeJson(document)}\n` : asText(document));
       exitWith(document.same ? 0 : EXIT_DIFFERENT);

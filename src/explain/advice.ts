@@ -5,7 +5,7 @@ export interface Advice {
   /** What is to be noticed. */
   because: string;
   /** What to do about it. */
-  then: string;
+  remedy: string;
 }
 
 /** Another process counts as larger than the victim from here on. */
@@ -30,19 +30,29 @@ export function adviceFor(record: IncidentRecord): Advice[] {
 
 function onOutcome({ outcome, errno, victim }: IncidentRecord): (Advice | null)[] {
   if (outcome === 'dry run') {
-    return [{ because: 'It was a dry run: nobody was signalled.', then: 'Leave --dryrun (dryrun = false) to have it done.' }];
+    return [
+      {
+        because: 'It was a dry run: nobody was signalled.',
+        remedy: 'Leave --dryrun (dryrun = false) to have it done.',
+      },
+    ];
   }
   if (outcome === 'failed' && errno === EPERM) {
-    const then = 'Run the guard as root or with CAP_KILL, or have it keep to its own user with --only-user.';
-    return [{ because: `The guard may not signal processes of uid ${victim.uid}.`, then }];
+    const remedy = 'Run the guard as root or with CAP_KILL, or have it keep to its own user with --only-user.';
+    return [{ because: `The guard may not signal processes of uid ${victim.uid}.`, remedy }];
   }
   if (outcome === 'outlived SIGTERM') {
-    const then = `Next time it gets SIGKILL at once. If it needs longer to end, start earlier: a higher -m.`;
-    return [{ because: 'It did not end after SIGTERM, but memory recovered by itself.', then }];
+    const remedy = `Next time it gets SIGKILL at once. If it needs longer to end, start earlier: a higher -m.`;
+    return [{ because: 'It did not end after SIGTERM, but memory recovered by itself.', remedy }];
   }
   if (outcome === 'outlived SIGKILL') {
-    const then = 'It is put aside, and the next one is taken. Look where it hangs: /proc/PID/stack, dmesg.';
-    return [{ because: 'A process that outlives SIGKILL waits in the kernel, mostly for a disk or a network file system.', then }];
+    const remedy = 'It is put aside, and the next one is taken. Look where it hangs: /proc/PID/stack, dmesg.';
+    return [
+      {
+        because: 'A process that outlives SIGKILL waits in the kernel, mostly for a disk or a network file system.',
+        remedy,
+      },
+    ];
   }
   return [];
 }
@@ -51,11 +61,14 @@ function onOutcome({ outcome, errno, victim }: IncidentRecord): (Advice | null)[
 function onRanking({ ranking, victim, candidates }: IncidentRecord): (Advice | null)[] {
   const larger = largestOther(candidates, victim.pid, (each) => each.passedOver === null);
   if (ranking !== 'oom_score' || larger === null || !isLarger(larger, victim.anonKib)) return [];
-  const why = (victim.oomScoreAdj ?? 0) > 0 ? `its oom_score_adj of ${victim.oomScoreAdj} put it first` : 'its oom_score put it first';
+  const why =
+    (victim.oomScoreAdj ?? 0) > 0
+      ? `its oom_score_adj of ${victim.oomScoreAdj} put it first`
+      : 'its oom_score put it first';
   return [
     {
       because: `${named(larger)} held ${mib(larger.anonKib)}, the victim ${mib(victim.anonKib)}: ${why}.`,
-      then: 'To end who gives back the most: --rank-by memory ([selection] rank_by = "memory").',
+      remedy: 'To end who gives back the most: --rank-by memory ([selection] rank_by = "memory").',
     },
   ];
 }
@@ -67,15 +80,22 @@ function onSpared({ victim, candidates }: IncidentRecord): (Advice | null)[] {
   const because = `${named(spared)} held ${mib(spared.anonKib)} and was passed over (${spared.passedOver}).`;
   switch (spared.passedOver) {
     case 'the way in':
-      return [{ because, then: "To have the admin's way in killed too: --no-way-in ([selection] spare_way_in = false)." }];
+      return [
+        { because, remedy: "To have the admin's way in killed too: --no-way-in ([selection] spare_way_in = false)." },
+      ];
     case '--ignore':
-      return [{ because, then: 'To have it killed: take its name out of --ignore ([selection] ignore).' }];
+      return [{ because, remedy: 'To have it killed: take its name out of --ignore ([selection] ignore).' }];
     case '--ignore-root-user':
-      return [{ because, then: "To have root's processes killed too: leave --ignore-root-user." }];
+      return [{ because, remedy: "To have root's processes killed too: leave --ignore-root-user." }];
     case 'oom_score_adj -1000':
-      return [{ because, then: 'To have it killed: a higher OOMScoreAdjust= in its unit.' }];
+      return [{ because, remedy: 'To have it killed: a higher OOMScoreAdjust= in its unit.' }];
     case 'set aside':
-      return [{ because, then: 'It had outlived a signal before, or may not be signalled by this guard: see earlier incidents.' }];
+      return [
+        {
+          because,
+          remedy: 'It had outlived a signal before, or may not be signalled by this guard: see earlier incidents.',
+        },
+      ];
     default:
       return [];
   }
@@ -85,7 +105,13 @@ function onMemory({ expectedKib, gaveBackKib, timelineUs }: IncidentRecord): (Ad
   if (expectedKib === null || gaveBackKib === null || timelineUs.exited === null) return [];
   if (gaveBackKib * 2 >= expectedKib || expectedKib < KIB_PER_MIB) return [];
   const because = `It gave back ${mib(gaveBackKib)} of the ${mib(expectedKib)} that were expected.`;
-  return [{ because, then: 'Either others took it at once, or it is shared: look at Shmem in /proc/meminfo and at tmpfs (df -t tmpfs).' }];
+  return [
+    {
+      because,
+      remedy:
+        'Either others took it at once, or it is shared: look at Shmem in /proc/meminfo and at tmpfs (df -t tmpfs).',
+    },
+  ];
 }
 
 function onTime({ why, timelineUs }: IncidentRecord): (Advice | null)[] {
@@ -93,11 +119,14 @@ function onTime({ why, timelineUs }: IncidentRecord): (Advice | null)[] {
   const found: Advice[] = [];
   if (hookStarted !== null && hookEnded !== null && hookEnded - hookStarted > SLOW_HOOK_US) {
     const because = `The signal waited ${Math.round((hookEnded - hookStarted) / 1000)} ms for the -P program.`;
-    found.push({ because, then: 'Make it faster, or do its work after the kill (-N).' });
+    found.push({ because, remedy: 'Make it faster, or do its work after the kill (-N).' });
   }
   if (sigkill !== null && sigterm === null && why.level === 'kill') {
     const because = "It got no SIGTERM first: memory was at SIGKILL's limit when it was chosen.";
-    found.push({ because, then: 'To have it asked earlier: a higher SIGTERM limit, for example -m 10,3 ([memory] term = "10%").' });
+    found.push({
+      because,
+      remedy: 'To have it asked earlier: a higher SIGTERM limit, for example -m 10,3 ([memory] term = "10%").',
+    });
   }
   return found;
 }
@@ -108,7 +137,7 @@ function protectVictim({ victim }: IncidentRecord): Advice | null {
   const name = shown(victim.name);
   return {
     because: `If ${name} must never be killed:`,
-    then: `--ignore ${shellQuoted(regex)} ([selection] ignore = ${JSON.stringify(regex)}); to have it killed last, --avoid with the same.`,
+    remedy: `--ignore ${shellQuoted(regex)} ([selection] ignore = ${JSON.stringify(regex)}); to have it killed last, --avoid with the same.`,
   };
 }
 

@@ -38,7 +38,12 @@ const RECORD: Fields = {
     by: new Set(['limits', 'rule']),
     rule: 'string?',
     level: new Set(['term', 'kill']),
-    limits: { memTermPercent: 'number', memKillPercent: 'number', swapTermPercent: 'number', swapKillPercent: 'number' },
+    limits: {
+      memTermPercent: 'number',
+      memKillPercent: 'number',
+      swapTermPercent: 'number',
+      swapKillPercent: 'number',
+    },
   },
   ranking: new Set(['oom_score', 'rss', 'memory']),
   floorKib: 'number',
@@ -54,7 +59,7 @@ const RECORD: Fields = {
 };
 
 /** A line that was refused. */
-export interface Refused {
+interface Refused {
   /** From 1. */
   line: number;
   why: string;

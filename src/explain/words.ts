@@ -32,7 +32,7 @@ export function explain(record: IncidentRecord): Section[] {
     { title: 'Why not the others', lines: whyNotOthers(record) },
     { title: 'How long it took, from the crossing', lines: howLong(record) },
     { title: 'Whether memory came back', lines: whetherBack(record) },
-    { title: 'If that was wrong', lines: adviceFor(record).map(({ because, then }) => `- ${because} ${then}`) },
+    { title: 'If that was wrong', lines: adviceFor(record).map(({ because, remedy }) => `- ${because} ${remedy}`) },
   ];
 }
 
@@ -147,7 +147,9 @@ function howLong({ timelineUs }: IncidentRecord): string[] {
 
 function whetherBack(record: IncidentRecord): string[] {
   const { expectedKib, before, after, timelineUs } = record;
-  const lines = [`${returned(record)}; available were ${mib(before.memAvailableKib)} before and ${mib(after.memAvailableKib)} after.`];
+  const lines = [
+    `${returned(record)}; available were ${mib(before.memAvailableKib)} before and ${mib(after.memAvailableKib)} after.`,
+  ];
   if (expectedKib === null) lines.push('How much was to be expected is not known.');
   if (timelineUs.exited !== null && timelineUs.memoryBack === null) {
     lines.push('A second after its end memory was still at or below the limits.');

@@ -59,7 +59,6 @@ export class BestCandidates {
 /** Kernel threads, and those of which it is not known what they are compared by, stand for nothing. */
 function isRanked(table: CandidateTable, row: number, policy: SelectionPolicy): boolean {
   if (table.ppid[row] === KTHREADD_PID || table.pid[row] === KTHREADD_PID) return false;
-  const ranked =
-    policy.rankBy === 'memory' ? table.anonKib : policy.rankBy === 'rss' ? table.rssKib : table.oomScore;
+  const ranked = policy.rankBy === 'memory' ? table.anonKib : policy.rankBy === 'rss' ? table.rssKib : table.oomScore;
   return ranked[row] !== UNKNOWN;
 }

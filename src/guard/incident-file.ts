@@ -11,7 +11,7 @@ import { cString } from '../../native-shims/libc.js';
 import { INCIDENT_FILE, OLDER_INCIDENT_FILE } from '../shared/incident.js';
 
 /** Some 300 incidents in each of the two. */
-export const INCIDENT_FILE_BYTES_MAX = 1024 * 1024;
+const INCIDENT_FILE_BYTES_MAX = 1024 * 1024;
 
 /** A record holds command lines, which may hold secrets. */
 const MODE = 0o640;

@@ -232,7 +232,10 @@ export class IncidentRecorder {
     const { line, rule, level } = this;
     const { limits } = this.policy;
     line.key('why').open('{');
-    line.key('by').string(rule === null ? 'limits' : 'rule').key('rule');
+    line
+      .key('by')
+      .string(rule === null ? 'limits' : 'rule')
+      .key('rule');
     if (rule === null) line.literal('null');
     else line.string(rule);
     line.key('level').string(level === LEVEL_KILL ? 'kill' : 'term');
@@ -287,7 +290,10 @@ export class IncidentRecorder {
     line.key('swapKib').at(table.swapKib, row, UNKNOWN);
     line.key('oomScore').integerUnless(victim.oomScore, UNKNOWN);
     line.key('oomScoreAdj').integerUnless(victim.oomScoreAdj, UNKNOWN);
-    line.key('score').integer(scoreOf(table, row, this.policy.selection)).close('}');
+    line
+      .key('score')
+      .integer(scoreOf(table, row, this.policy.selection))
+      .close('}');
   }
 
   private buildCandidates(): void {
@@ -298,7 +304,10 @@ export class IncidentRecorder {
     for (let place = 0; place < best.count; place++) {
       const row = best.row(place);
       const start = row * NAME_BYTES;
-      line.open('{').key('pid').integer(table.pid[row] as number);
+      line
+        .open('{')
+        .key('pid')
+        .integer(table.pid[row] as number);
       line.key('name').utf8(table.names, start, start + table.nameLength(row));
       line.key('score').integer(scoreOf(table, row, selection));
       line.key('oomScore').integerUnless(table.oomScore[row] as number, UNKNOWN);

@@ -28,7 +28,7 @@ const LINE_BYTES_MAX = 4096;
 const ROWS_BYTES_MAX = LINE_BYTES_MAX - 400;
 
 /** Hours of looking closely; a table of 2,000 processes is 180 KB. */
-export const TRACE_BYTES_MAX = 64 * 1024 * 1024;
+const TRACE_BYTES_MAX = 64 * 1024 * 1024;
 
 /** While the limit is near. */
 const TABLE_INTERVAL_MS = 5000;
@@ -190,7 +190,10 @@ export class TraceRecorder {
     line.key('pid').integer(chosen < 0 ? 0 : (table.pid[chosen] as number));
     line.key('startTimeTicks').integer(chosen < 0 ? 0 : (table.startTimeTicks[chosen] as number));
     line.key('name').latin1(table.names, start, end);
-    line.key('table').integer(this.tables + 1).close('}');
+    line
+      .key('table')
+      .integer(this.tables + 1)
+      .close('}');
     this.finish();
   }
 
@@ -262,7 +265,10 @@ export class TraceRecorder {
 function writeRow(line: JsonLine, table: CandidateTable, row: number): void {
   const start = row * NAME_BYTES;
   line.open('[');
-  line.integer(table.pid[row] as number).integer(table.ppid[row] as number).integer(table.pgrp[row] as number);
+  line
+    .integer(table.pid[row] as number)
+    .integer(table.ppid[row] as number)
+    .integer(table.pgrp[row] as number);
   line.at(table.uid, row, UNKNOWN).integer(table.state[row] as number);
   line.integer(table.numThreads[row] as number).integer(table.oomScore[row] as number);
   line.integer(table.oomScoreAdj[row] as number).at(table.rssKib, row, UNKNOWN);

@@ -14,8 +14,7 @@ export const SOME_AVG10 = 0;
 export const SOME_AVG60 = 1;
 export const SOME_TOTAL_MS = 2;
 export const FULL_AVG10 = 3;
-export const FULL_AVG60 = 4;
-export const FULL_TOTAL_MS = 5;
+/** And those of `full` after it, in the same order. */
 const VALUES = 6;
 
 /** What a value is where it was not read. */

@@ -23,13 +23,13 @@ export interface ReplayPolicy {
   preHook: boolean;
 }
 
-export interface Suspect {
+interface Suspect {
   pid: number;
   startTimeTicks: number;
   name: string;
 }
 
-export type Deed =
+type Deed =
   | 'SIGTERM'
   | 'SIGKILL'
   /** Chosen; the signal waits for the -P program. */
@@ -53,7 +53,7 @@ export interface Decision {
   victim: Suspect | null;
 }
 
-export type DifferenceKind = 'earlier' | 'later or never' | 'another victim' | 'nobody' | 'another signal' | 'unknown';
+type DifferenceKind = 'earlier' | 'later or never' | 'another victim' | 'nobody' | 'another signal' | 'unknown';
 
 export interface Difference {
   kind: DifferenceKind;
@@ -122,7 +122,8 @@ class Teller {
     if (step === 'select') {
       if (this.policy.kernelOom) return "kernel's OOM killer";
       if (choice === null) return 'unknown';
-      if (levelOf(memoryOf(choice.m) as MemoryLevels, this.policy.limits) === LEVEL_NONE) return 'recovered while selecting';
+      if (levelOf(memoryOf(choice.m) as MemoryLevels, this.policy.limits) === LEVEL_NONE)
+        return 'recovered while selecting';
       if (choice.pid === 0) return 'nobody could be chosen';
     }
     const [signal] = look.signals;
@@ -263,7 +264,8 @@ function kindOf(recorded: Decision | null, replayed: Decision | null): Differenc
   if (recorded.deed === 'unknown' || replayed.deed === 'unknown') return 'unknown';
   if (replayed.deed === 'nobody could be chosen' && recorded.deed !== replayed.deed) return 'nobody';
   if (replayed.deed === 'recovered while selecting' && recorded.deed !== replayed.deed) return 'later or never';
-  if (!isSame(recorded.victim, replayed.victim) && recorded.deed !== 'recovered while selecting') return 'another victim';
+  if (!isSame(recorded.victim, replayed.victim) && recorded.deed !== 'recovered while selecting')
+    return 'another victim';
   return recorded.deed === replayed.deed ? null : 'another signal';
 }
 

@@ -13,7 +13,7 @@ import { ROW_COLUMNS } from '../shared/trace.js';
 import type { Row } from './trace.js';
 
 /** What is matched with a name that ends in a NUL. */
-export interface NameMatcher {
+interface NameMatcher {
   matches(name: Uint8Array): boolean;
 }
 

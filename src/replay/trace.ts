@@ -28,7 +28,7 @@ export interface Look {
 /** Numbers as in ROW_COLUMNS, then the name. */
 export type Row = (number | string | null)[];
 
-export interface RecordedTable {
+interface RecordedTable {
   tUs: number;
   rows: Row[];
   /** Whether every part of it is there. */
@@ -85,9 +85,15 @@ function readHeader(fields: Fields): TraceHeader {
   const { kind, schema, policy, machine } = fields;
   if (kind !== 'trace' || typeof schema !== 'number') throw new TraceError('line 1: not the header of a trace');
   if (schema > TRACE_SCHEMA) {
-    throw new TraceError(`schema ${schema}, and this program knows ${TRACE_SCHEMA}: ask the oom-backstop that recorded it`);
+    throw new TraceError(
+      `schema ${schema}, and this program knows ${TRACE_SCHEMA}: ask the oom-backstop that recorded it`,
+    );
   }
-  const numbers = [at(policy, 'limits', 'memTermPercent'), at(policy, 'selection', 'floorKib'), at(machine, 'memTotalKib')];
+  const numbers = [
+    at(policy, 'limits', 'memTermPercent'),
+    at(policy, 'selection', 'floorKib'),
+    at(machine, 'memTotalKib'),
+  ];
   const objects = [at(policy, 'patterns'), at(policy, 'selection'), at(policy, 'limits')];
   const whole = numbers.every(Number.isFinite) && objects.every((each) => typeof each === 'object' && each !== null);
   if (!whole) throw new TraceError('line 1: the header lacks the policy or the machine');

@@ -36,7 +36,9 @@ export function replayWords(document: ReplayDocument): string[] {
 
 function doubts({ trace }: ReplayDocument): string[] {
   return [
-    ...(trace.missingLines > 0 ? [`${trace.missingLines} lines are missing: the guard could not get rid of them.`] : []),
+    ...(trace.missingLines > 0
+      ? [`${trace.missingLines} lines are missing: the guard could not get rid of them.`]
+      : []),
     ...(trace.full ? ['The trace has reached its bound; what came later is not in it.'] : []),
     ...(trace.torn ? ['Its last line is torn, and is left out.'] : []),
   ];
@@ -65,7 +67,10 @@ function verdict({ kind, tUs, recorded, replayed, leadUs }: Difference): string[
   switch (kind) {
     case 'earlier': {
       const lead = leadUs === null ? 'where nothing was done at all' : `${seconds(leadUs)} before anything was done`;
-      return [`Earlier: ${at}${inWords(replayed)}, ${lead}.`, `From there on the trace can't tell: memory went on without that.`];
+      return [
+        `Earlier: ${at}${inWords(replayed)}, ${lead}.`,
+        `From there on the trace can't tell: memory went on without that.`,
+      ];
     }
     case 'later or never':
       return [
@@ -88,7 +93,9 @@ function verdict({ kind, tUs, recorded, replayed, leadUs }: Difference): string[
         `From there on the trace can't tell: the process might have ended otherwise.`,
       ];
     case 'unknown':
-      return [`${at}somebody would be chosen, and the trace does not say between whom: its table of candidates is missing.`];
+      return [
+        `${at}somebody would be chosen, and the trace does not say between whom: its table of candidates is missing.`,
+      ];
   }
 }
 

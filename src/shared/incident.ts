@@ -37,7 +37,7 @@ export const STEPS = [
 ] as const;
 export type StepName = (typeof STEPS)[number];
 
-export interface IncidentMemory {
+interface IncidentMemory {
   memTotalKib: number;
   memAvailableKib: number;
   anonPagesKib: number;
@@ -64,7 +64,7 @@ export interface IncidentCandidate {
   passedOver: string | null;
 }
 
-export interface IncidentVictim {
+interface IncidentVictim {
   pid: number;
   /** With the pid, its identity. */
   startTimeTicks: number;

@@ -9,7 +9,10 @@ import { type Ended, invoke } from './invocation.js';
 
 const TORN = '{"schema":1,"kind":"incident","id":"20261121T1842';
 
-function records(current: readonly (IncidentRecord | string)[], older: readonly (IncidentRecord | string)[] = []): string {
+function records(
+  current: readonly (IncidentRecord | string)[],
+  older: readonly (IncidentRecord | string)[] = [],
+): string {
   const directory = mkdtempSync(path.join(tmpdir(), 'oom-backstop-explain-'));
   onTestFinished(() => rmSync(directory, { recursive: true }));
   const write = (name: string, lines: readonly (IncidentRecord | string)[]): void =>
@@ -31,7 +34,13 @@ describe('explain', () => {
     const ended = await explain(records([numbered('A'), numbered('B')]), ...args);
     expect(ended).toMatchObject({ code: 0, stderr: '' });
     expect(ended.stdout).toMatch(/^Incident B, 2026-11-21 18:42:00 UTC \(oom-backstop 0\.1\.0\)\n\nWhat happened\n/);
-    for (const title of ['Why this process', 'Why not the others', 'How long it took', 'Whether memory came back', 'If that was wrong']) {
+    for (const title of [
+      'Why this process',
+      'Why not the others',
+      'How long it took',
+      'Whether memory came back',
+      'If that was wrong',
+    ]) {
       expect(ended.stdout).toContain(`\n${title}`);
     }
     for (const line of ended.stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(102);
@@ -50,12 +59,18 @@ describe('explain', () => {
 
   it('--json is the record and the advice', async () => {
     const ended = await explain(records([numbered('B')]), '--json');
-    expect(JSON.parse(ended.stdout)).toMatchObject({ record: numbered('B'), advice: [{ because: 'If "hog" must never be killed:' }] });
+    expect(JSON.parse(ended.stdout)).toMatchObject({
+      record: numbered('B'),
+      advice: [{ because: 'If "hog" must never be killed:' }],
+    });
   });
 
   it('--list --json is the records and what was refused', async () => {
     const ended = await explain(records([numbered('B'), TORN]), '--list', '--json');
-    expect(JSON.parse(ended.stdout)).toMatchObject({ records: [numbered('B')], refused: [{ line: 2, why: expect.stringMatching(/^torn/) }] });
+    expect(JSON.parse(ended.stdout)).toMatchObject({
+      records: [numbered('B')],
+      refused: [{ line: 2, why: expect.stringMatching(/^torn/) }],
+    });
     expect(ended.code).toBe(2);
   });
 
@@ -64,8 +79,20 @@ describe('explain', () => {
     ['an id that nobody has', [numbered('A')], ['B'], 1, /B: no such incident/],
     ['a last record that is torn', [numbered('A'), TORN], [], 2, /incidents\.ndjson, line 2: torn/],
     ['a last record that is foreign', ['{"a":1}\n'], [], 2, /line 1: not an incident record/],
-    ['a last record of the future', [{ ...numbered('A'), schema: 99 }], [], 2, /line 1: schema 99, and this program knows 1/],
-    ['an id, with a record that can’t be read', [TORN], ['B'], 2, /B is not among the records that can be read; .*line 1: torn/],
+    [
+      'a last record of the future',
+      [{ ...numbered('A'), schema: 99 }],
+      [],
+      2,
+      /line 1: schema 99, and this program knows 1/,
+    ],
+    [
+      'an id, with a record that can’t be read',
+      [TORN],
+      ['B'],
+      2,
+      /B is not among the records that can be read; .*line 1: torn/,
+    ],
   ])('%s: an error', async (_case, lines, args, code, message) => {
     const ended = await explain(records(lines), ...args);
     expect(ended).toMatchObject({ code, stdout: '' });

@@ -52,8 +52,18 @@ describe('replay', () => {
   it.each([
     ['a file that is not there', '/nowhere/at/all', 2, /No such file or directory/],
     ['a file that is no trace', file.bind(null, 'x', '{"kind":"incident"}\n'), 2, /line 1: not the header of a trace/],
-    ['a trace of the future', file.bind(null, 'x', textOf([], { ...HEADER, schema: 9 })), 2, /schema 9, and this program knows 1/],
-    ['a trace that is torn in the middle', file.bind(null, 'x', `${textOf([])}{"t"\n${'{"t":1}'}\n`), 2, /line 2: not a whole JSON object/],
+    [
+      'a trace of the future',
+      file.bind(null, 'x', textOf([], { ...HEADER, schema: 9 })),
+      2,
+      /schema 9, and this program knows 1/,
+    ],
+    [
+      'a trace that is torn in the middle',
+      file.bind(null, 'x', `${textOf([])}{"t"\n${'{"t":1}'}\n`),
+      2,
+      /line 2: not a whole JSON object/,
+    ],
     ['an option before the trace', '--json', 13, /missing required argument|the trace comes first/],
   ])('%s: an error', async (_case, trace, code, message) => {
     const ended = await replay(typeof trace === 'string' ? trace : trace());

@@ -5,7 +5,13 @@ import { expect, it, onTestFinished } from 'vitest';
 import { readIncidents } from '../../src/explain/record.js';
 import type { ReplayDocument } from '../../src/replay/words.js';
 import type { IncidentRecord } from '../../src/shared/incident.js';
-import { type HogOptions, inNamespace, namespacesWork, type Scenario, type ScenarioResult } from '../support/namespace.js';
+import {
+  type HogOptions,
+  inNamespace,
+  namespacesWork,
+  type Scenario,
+  type ScenarioResult,
+} from '../support/namespace.js';
 import { bin, run } from '../support/programs.js';
 import { describeIf } from '../support/requires.js';
 
@@ -33,7 +39,9 @@ async function fire(hogs: HogOptions[], args: string[] = [], more: Partial<Scena
     ...more,
   });
   const file = path.join(directory, 'incidents.ndjson');
-  const { records, refused } = readIncidents(readdirSync(directory).includes(path.basename(file)) ? readFileSync(file, 'utf8') : '');
+  const { records, refused } = readIncidents(
+    readdirSync(directory).includes(path.basename(file)) ? readFileSync(file, 'utf8') : '',
+  );
   expect(refused).toEqual([]);
   return { result, records, directory, trace };
 }
@@ -95,11 +103,9 @@ describeIf(namespacesWork, 'needs unshare --pid (root)', 'a recorded kill', () =
   });
 
   it('by SIGKILL after an ignored SIGTERM, with a hook: every step in its order', async () => {
-    const { records, trace } = await fire(
-      [{ onTerm: 'ignore', maxMib: 700 }],
-      ['-P', '/bin/true'],
-      { limits: { killBelowMib: 150 } },
-    );
+    const { records, trace } = await fire([{ onTerm: 'ignore', maxMib: 700 }], ['-P', '/bin/true'], {
+      limits: { killBelowMib: 150 },
+    });
     expect(records).toHaveLength(1);
     const steps = stepsOf(records[0] as IncidentRecord);
     expect(steps.slice(0, 5)).toEqual(['selected', 'hookStarted', 'hookEnded', 'sigterm', 'sigkill']);

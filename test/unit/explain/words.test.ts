@@ -12,13 +12,23 @@ const text = (changes: Partial<IncidentRecord> = {}): string =>
     .join('\n');
 const advice = (changes: Partial<IncidentRecord> = {}): string =>
   adviceFor(anIncident(changes))
-    .map(({ because, then }) => `${because} ${then}`)
+    .map(({ because, remedy }) => `${because} ${remedy}`)
     .join('\n');
 
 const { victim, timelineUs, why, candidates } = anIncident();
 const larger = (changes: Partial<IncidentCandidate> = {}): IncidentCandidate[] => [
   ...candidates,
-  { pid: 99, name: 'java', score: 800, oomScore: 800, oomScoreAdj: 0, rssKib: 9e6, anonKib: 9e6, passedOver: null, ...changes },
+  {
+    pid: 99,
+    name: 'java',
+    score: 800,
+    oomScore: 800,
+    oomScoreAdj: 0,
+    rssKib: 9e6,
+    anonKib: 9e6,
+    passedOver: null,
+    ...changes,
+  },
 ];
 
 describe('an incident in words', () => {
@@ -51,7 +61,9 @@ describe('an incident in words', () => {
     const kill = text({ why: { ...why, level: 'kill', limits }, before });
     expect(kill).toContain("SIGKILL's limit, 3.00 % of memory and 10.00 % of swap");
     expect(kill).toContain('5.00 % of swap were free');
-    expect(text({ why: { ...why, by: 'rule', rule: 'stalled' } })).toContain('The rule stalled asked for SIGTERM: 700 MiB');
+    expect(text({ why: { ...why, by: 'rule', rule: 'stalled' } })).toContain(
+      'The rule stalled asked for SIGTERM: 700 MiB',
+    );
   });
 
   it.each([
@@ -77,7 +89,9 @@ describe('an incident in words', () => {
   });
 
   it('says that memory did not come back', () => {
-    expect(text({ timelineUs: { ...timelineUs, memoryBack: null } })).toContain('A second after its end memory was still');
+    expect(text({ timelineUs: { ...timelineUs, memoryBack: null } })).toContain(
+      'A second after its end memory was still',
+    );
   });
 
   it('has a headline', () => {
@@ -97,7 +111,9 @@ describe('advice', () => {
   it('to rank by memory, where a small one with a raised oom_score_adj died before a larger one', () => {
     const marked = { ...victim, oomScoreAdj: 500, anonKib: 50 * MIB };
     const given = advice({ victim: marked, candidates: larger() });
-    expect(given).toContain('"java" (process 99) held 8789 MiB, the victim 50 MiB: its oom_score_adj of 500 put it first.');
+    expect(given).toContain(
+      '"java" (process 99) held 8789 MiB, the victim 50 MiB: its oom_score_adj of 500 put it first.',
+    );
     expect(given).toContain('--rank-by memory');
     expect(advice({ victim: marked, candidates: larger(), ranking: 'memory' })).not.toContain('--rank-by');
     expect(advice()).not.toContain('--rank-by');
@@ -120,7 +136,11 @@ describe('advice', () => {
     ['it was a dry run', { outcome: 'dry run' }, 'dryrun = false'],
     ['it outlived SIGTERM', { outcome: 'outlived SIGTERM' }, 'SIGKILL at once'],
     ['it outlived SIGKILL', { outcome: 'outlived SIGKILL' }, 'put aside'],
-    ['the hook was slow', { timelineUs: { ...timelineUs, hookStarted: 0, hookEnded: 150_000 } }, '150 ms for the -P program'],
+    [
+      'the hook was slow',
+      { timelineUs: { ...timelineUs, hookStarted: 0, hookEnded: 150_000 } },
+      '150 ms for the -P program',
+    ],
     [
       'it got no SIGTERM first',
       { why: { ...why, level: 'kill' }, timelineUs: { ...timelineUs, sigterm: null, sigkill: 700 } },

@@ -17,7 +17,12 @@ describe('the default runtime directory', () => {
     ['of a user', { XDG_RUNTIME_DIR: '/run/user/7' }, 7, '/run/user/7/oom-backstop'],
     ['of a user without one', {}, 7, null],
     ['of a user whose one is nonsense', { XDG_RUNTIME_DIR: 'here' }, 7, null],
-    ['of a service, whoever it runs as', { RUNTIME_DIRECTORY: '/run/x:/run/y', XDG_RUNTIME_DIR: '/z' }, 61_000, '/run/x'],
+    [
+      'of a service, whoever it runs as',
+      { RUNTIME_DIRECTORY: '/run/x:/run/y', XDG_RUNTIME_DIR: '/z' },
+      61_000,
+      '/run/x',
+    ],
   ])('%s', (_who, env, uid, expected) => {
     expect(defaultRuntimeDir(env, uid)).toBe(expected);
   });

@@ -8,7 +8,9 @@ import type { SelectionPolicy } from '../../../src/shared/selection.js';
 import { chosen, HEADER, HOG, KILL, look, OTHER, POLICY, row, textOf } from './traces.js';
 
 const NOTHING: NameMatchers = { prefer: null, avoid: null, ignore: null, wayIn: null };
-const named = (name: string) => ({ matches: (bytes: Uint8Array) => Buffer.from(bytes).toString().split('\0')[0] === name });
+const named = (name: string) => ({
+  matches: (bytes: Uint8Array) => Buffer.from(bytes).toString().split('\0')[0] === name,
+});
 
 interface Other {
   limits?: Partial<ReplayPolicy['limits']>;
@@ -41,7 +43,15 @@ const TABLE = { t: 2_000_000, table: 1, part: 0, rows: [HOG, OTHER], last: true 
 
 describe('a replay by the recorded policy does the same', () => {
   it.each<[string, object[], Other, unknown[]]>([
-    ['a kill by SIGTERM', KILL, {}, [[2_000_000, 'SIGTERM', 100], [2_020_000, 'exited', 100]]],
+    [
+      'a kill by SIGTERM',
+      KILL,
+      {},
+      [
+        [2_000_000, 'SIGTERM', 100],
+        [2_020_000, 'exited', 100],
+      ],
+    ],
     [
       'one that SIGKILL’s limit escalates',
       [
@@ -54,7 +64,11 @@ describe('a replay by the recorded policy does the same', () => {
         look(2_200_000, 4, { p: 3, f: 3, s: 'exited' }),
       ],
       {},
-      [[2_000_000, 'SIGTERM', 100], [2_100_000, 'SIGKILL', 100], [2_200_000, 'exited', 100]],
+      [
+        [2_000_000, 'SIGTERM', 100],
+        [2_100_000, 'SIGKILL', 100],
+        [2_200_000, 'exited', 100],
+      ],
     ],
     [
       'one that ten seconds escalate',
@@ -68,7 +82,10 @@ describe('a replay by the recorded policy does the same', () => {
         { t: 12_000_000, signal: 9 },
       ],
       {},
-      [[2_000_000, 'SIGTERM', 100], [12_000_000, 'SIGKILL', 100]],
+      [
+        [2_000_000, 'SIGTERM', 100],
+        [12_000_000, 'SIGKILL', 100],
+      ],
     ],
     [
       'a victim that outlived SIGTERM gets SIGKILL the next time',
@@ -83,7 +100,11 @@ describe('a replay by the recorded policy does the same', () => {
         { t: 12_000_000, ...chosen(9, 1) },
       ],
       {},
-      [[1_000_000, 'SIGTERM', 100], [11_000_000, 'given up', 100], [12_000_000, 'SIGKILL', 100]],
+      [
+        [1_000_000, 'SIGTERM', 100],
+        [11_000_000, 'given up', 100],
+        [12_000_000, 'SIGKILL', 100],
+      ],
     ],
     [
       'a hook that holds the signal up, and a signal that it makes needless',
@@ -121,7 +142,10 @@ describe('a replay by the recorded policy does the same', () => {
         { t: 2_000_000, outcome: 'dry run', errno: 0 },
       ],
       { recorded: { dryrun: true } },
-      [[1_000_000, 'dry run', 100], [2_000_000, 'dry run', 100]],
+      [
+        [1_000_000, 'dry run', 100],
+        [2_000_000, 'dry run', 100],
+      ],
     ],
     [
       'a signal that failed, and a victim that had ended before it',
@@ -137,7 +161,10 @@ describe('a replay by the recorded policy does the same', () => {
         look(2_010_000, 30),
       ],
       {},
-      [[1_000_000, 'failed', 100], [2_000_000, 'had ended before the signal', 100]],
+      [
+        [1_000_000, 'failed', 100],
+        [2_000_000, 'had ended before the signal', 100],
+      ],
     ],
     [
       'memory that came back while it selected, and nobody to choose',
@@ -151,7 +178,10 @@ describe('a replay by the recorded policy does the same', () => {
         look(2_900_000, 9),
       ],
       {},
-      [[1_000_000, 'recovered while selecting', 100], [2_000_000, 'nobody could be chosen', null]],
+      [
+        [1_000_000, 'recovered while selecting', 100],
+        [2_000_000, 'nobody could be chosen', null],
+      ],
     ],
     [
       'the kernel’s OOM killer',
@@ -164,25 +194,49 @@ describe('a replay by the recorded policy does the same', () => {
     const result = replayed(lines, other);
     expect(deeds(result.recorded)).toEqual(expected);
     // What came to nothing has a victim in the trace, and none in the replay: nobody looked for one.
-    expect(result.replayed.map(({ tUs, deed }) => [tUs, deed])).toEqual(result.recorded.map(({ tUs, deed }) => [tUs, deed]));
+    expect(result.replayed.map(({ tUs, deed }) => [tUs, deed])).toEqual(
+      result.recorded.map(({ tUs, deed }) => [tUs, deed]),
+    );
     expect(result.difference).toBeNull();
   });
 });
 
 describe('a replay by another policy differs', () => {
   it.each<[string, Other, string, number, number | null]>([
-    ['another victim, if the name is ignored', { matchers: { ignore: named('hog') } }, 'another victim', 2_000_000, 200],
-    ['another victim, if another is preferred', { matchers: { prefer: named('other') } }, 'another victim', 2_000_000, 200],
+    [
+      'another victim, if the name is ignored',
+      { matchers: { ignore: named('hog') } },
+      'another victim',
+      2_000_000,
+      200,
+    ],
+    [
+      'another victim, if another is preferred',
+      { matchers: { prefer: named('other') } },
+      'another victim',
+      2_000_000,
+      200,
+    ],
     ['earlier, with a higher limit', { limits: { memTermPercent: 18 } }, 'earlier', 1_500_000, 100],
     ['later or never, with a lower limit', { limits: { memTermPercent: 8 } }, 'later or never', 2_000_000, null],
     ['nobody, if only another user’s may be killed', { selection: { onlyUid: 7 } }, 'nobody', 2_000_000, null],
-    ['another signal, if SIGKILL’s limit is higher', { limits: { memKillPercent: 10 } }, 'another signal', 2_000_000, 100],
+    [
+      'another signal, if SIGKILL’s limit is higher',
+      { limits: { memKillPercent: 10 } },
+      'another signal',
+      2_000_000,
+      100,
+    ],
     ['unknown, if there is no table of that time', { limits: { memTermPercent: 60 } }, 'unknown', 500_000, null],
     ['later, if a hook holds the signal up', { policy: { preHook: true } }, 'another signal', 2_000_000, 100],
   ])('%s', (_case, other, kind, tUs, pid) => {
     const { difference, replayed: decisions } = replayed(KILL, other);
     const expectedKind = kind === 'unknown' ? 'earlier' : kind;
-    expect([difference?.kind, difference?.tUs, difference?.replayed?.victim?.pid ?? null]).toEqual([expectedKind, tUs, pid]);
+    expect([difference?.kind, difference?.tUs, difference?.replayed?.victim?.pid ?? null]).toEqual([
+      expectedKind,
+      tUs,
+      pid,
+    ]);
     // Nothing is told of what came later.
     expect(decisions.every((each) => each.tUs <= tUs)).toBe(true);
   });
@@ -193,7 +247,9 @@ describe('a replay by another policy differs', () => {
 
   it('a pre-hook that is left out has the signal sent earlier', () => {
     const lines = [look(1_000_000, 9, { s: 'select' }), TABLE, { t: 1_000_000, ...chosen(9, 1) }];
-    expect(replayed(lines, { recorded: { preHook: true }, policy: { preHook: false } }).difference?.kind).toBe('another signal');
+    expect(replayed(lines, { recorded: { preHook: true }, policy: { preHook: false } }).difference?.kind).toBe(
+      'another signal',
+    );
   });
 
   it('unknown, if the recorded choice is missing', () => {
@@ -226,7 +282,15 @@ describe('a recorded table', () => {
 describe('in words', () => {
   const words = (other: Other = {}): string => {
     const result = replayed(KILL, other);
-    const trace = { version: '1', machine: HEADER.machine, lengthUs: 3e6, looks: 7, missingLines: 2, full: true, torn: true };
+    const trace = {
+      version: '1',
+      machine: HEADER.machine,
+      lengthUs: 3e6,
+      looks: 7,
+      missingLines: 2,
+      full: true,
+      torn: true,
+    };
     return replayWords({ same: result.difference === null, ...result, trace }).join('\n');
   };
 
@@ -238,7 +302,10 @@ describe('in words', () => {
 
   it.each<[Other, string]>([
     [{ matchers: { ignore: named('hog') } }, 'a different process would have ended.'],
-    [{ limits: { memTermPercent: 18 } }, 'Earlier: At 1.500 s SIGTERM: process 100 "hog", 0.500 s before anything was done.'],
+    [
+      { limits: { memTermPercent: 18 } },
+      'Earlier: At 1.500 s SIGTERM: process 100 "hog", 0.500 s before anything was done.',
+    ],
     [{ limits: { memTermPercent: 8 } }, 'Later, or never: At 2.000 s'],
     [{ selection: { onlyUid: 7 } }, 'that process would have lived on.'],
     [{ limits: { memKillPercent: 10 } }, 'Another signal: At 2.000 s'],

@@ -56,7 +56,11 @@ describe('a trace', () => {
     ['a list', '[]\n', /line 1: not a whole JSON object/],
     ['a later schema', textOf([], { ...HEADER, schema: 2 }), /schema 2, and this program knows 1/],
     ['a header without a policy', textOf([], { ...HEADER, policy: {} }), /line 1: the header lacks/],
-    ['half a line in the middle', `${textOf([look(1, 50)])}{"t":2,"m":[\n${JSON.stringify(look(3, 50))}\n`, /line 3: not a whole/],
+    [
+      'half a line in the middle',
+      `${textOf([look(1, 50)])}{"t":2,"m":[\n${JSON.stringify(look(3, 50))}\n`,
+      /line 3: not a whole/,
+    ],
     ['a line without a time', textOf([{ m: [1, 2, 3, 4] }]), /line 2: no time/],
     ['a look without its memory', textOf([{ t: 1, m: [1, 2], f: 0 }]), /line 2: not a look/],
     ['a choice of nothing', textOf([{ t: 1, choice: null }]), /line 2: not a choice/],
@@ -69,7 +73,9 @@ describe('a trace', () => {
   it('of any lines of JSON is read or refused with words', () => {
     const line = fc.oneof(
       fc.json(),
-      fc.record({ t: fc.nat(), m: fc.json(), table: fc.anything(), choice: fc.anything() }, { requiredKeys: [] }).map((each) => JSON.stringify(each)),
+      fc
+        .record({ t: fc.nat(), m: fc.json(), table: fc.anything(), choice: fc.anything() }, { requiredKeys: [] })
+        .map((each) => JSON.stringify(each)),
     );
     fc.assert(
       fc.property(fc.array(line), (lines) => {

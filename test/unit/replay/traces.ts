@@ -24,14 +24,20 @@ export const HEADER: TraceHeader = {
 };
 
 /** Of a million KiB of user memory so many per cent are available. */
-export const memoryAt = (percent: number): [number, number, number, number] => [
+const memoryAt = (percent: number): [number, number, number, number] => [
   percent * 10_000,
   1_000_000 - percent * 10_000,
   0,
   0,
 ];
 
-export const look = (t: number, percent: number, more: object = {}): object => ({ t, m: memoryAt(percent), p: 0, f: 2, ...more });
+export const look = (t: number, percent: number, more: object = {}): object => ({
+  t,
+  m: memoryAt(percent),
+  p: 0,
+  f: 2,
+  ...more,
+});
 
 /** A process: pid, name, oom_score, what it would give back in KiB. */
 export const row = (pid: number, name: string, oomScore: number, anonKib = 100_000): (number | string)[] => [
