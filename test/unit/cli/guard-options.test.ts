@@ -95,6 +95,8 @@ describe("the own persona's options", () => {
   it.each<[string[], object]>([
     [['--rank-by', 'memory'], { selection: { rankBy: 'memory', swapCounts: false, machineKib: MACHINE_KIB } }],
     [['--rank-by=rss'], { selection: { rankBy: 'rss' } }],
+    [['--runtime-dir', '/dev/shm/x'], { runtimeDir: '/dev/shm/x' }],
+    [['--record', 'trace.ndjson'], { record: 'trace.ndjson' }],
     [['-s', '10'], { selection: { swapCounts: true } }],
     [['--floor', '0'], { selection: { floorKib: 0 } }],
     [['--floor', '1.5 MiB'], { selection: { floorKib: 1536 } }],
@@ -217,8 +219,6 @@ describe('other options', () => {
     [['-r=5'], { reportIntervalMs: 0 }, []], // strtof of "=5"
     [['-r', '0.5'], { reportIntervalMs: 500 }, []],
     [['-r3600'], { reportIntervalMs: 3_600_000 }, []],
-    [['--runtime-dir', '/dev/shm/x'], { runtimeDir: '/dev/shm/x' }, []],
-    [['--record', 'trace.ndjson'], { record: 'trace.ndjson' }, []],
   ])('%j', (args, expected, expectedLines) => {
     expect(options(args)).toMatchObject(expected);
     expect(parse(args).lines).toEqual(expectedLines);
