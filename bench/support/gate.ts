@@ -26,6 +26,9 @@ const traces = work.endsWith('with a trace');
 /** A gate that kills is among the first processes of its namespace. */
 const PIDS_OF_A_NAMESPACE_MAX = 10;
 
+/** Of one file of incident records. */
+const RECORDS_BYTES_MAX = 1024 * 1024;
+
 prepareProcess('oom-backstop');
 const log = new Log('rehearsal');
 log.quiet = true;
@@ -78,6 +81,12 @@ const killOne = (): void => {
   while (guard.ended === before) guard.tick();
   options.limits = NEVER;
   options.selection.onlyPid = process.pid;
+};
+
+/** Each kill has left a record, and all of them together no more than two files of a bound. */
+const checkRecords = (): void => {
+  const sizes = ['incidents.ndjson', 'incidents.1.ndjson'].map((name) => statSync(`${runtimeDir}/${name}`).size);
+  if (sizes.some((size) => size === 0 || size > RECORDS_BYTES_MAX)) throw new Error(`records of ${sizes} bytes`);
 };
 
 /** What escapes here can't be optimised away. */
@@ -155,7 +164,7 @@ setImmediate(() => {
   // The engine's events come with the turns that follow.
   setTimeout(() => {
     observer.disconnect();
-    if (kills && statSync(`${runtimeDir}/incidents.ndjson`).size === 0) throw new Error('kills without records');
+    if (kills) checkRecords();
     process.stdout.write(`${JSON.stringify({ collections, ...result })}\n`);
     process.exit(0);
   }, 100);

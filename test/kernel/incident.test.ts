@@ -1,5 +1,5 @@
 /* Live fire with everything recorded: the record tells what happened, and the trace, replayed, comes to the same. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { readIncidents } from '../../src/explain/record.js';
@@ -16,6 +16,8 @@ import { bin, run } from '../support/programs.js';
 import { describeIf } from '../support/requires.js';
 
 const KIB_PER_MIB = 1024;
+/** Of incidents.ndjson. */
+const FILE_BYTES_MAX = 1024 * 1024;
 /** The trace is written by a child at low priority, which is ended with the namespace. */
 const WRITTEN_MS = 2000;
 
@@ -26,9 +28,18 @@ interface Fired {
   trace: string;
 }
 
-async function fire(hogs: HogOptions[], args: string[] = [], more: Partial<Scenario> = {}): Promise<Fired> {
+function runtimeDir(): string {
   const directory = mkdtempSync('/dev/shm/oom-backstop-test-');
   onTestFinished(() => rmSync(directory, { recursive: true }));
+  return directory;
+}
+
+async function fire(
+  hogs: HogOptions[],
+  args: string[] = [],
+  more: Partial<Scenario> = {},
+  directory = runtimeDir(),
+): Promise<Fired> {
   const trace = path.join(directory, 'trace.ndjson');
   const where = ['--runtime-dir', directory, '--record', trace];
   const result = await inNamespace({
@@ -102,10 +113,18 @@ describeIf(namespacesWork, 'needs unshare --pid (root)', 'a recorded kill', () =
     expect((await replay(trace, '--only-user', '12345')).difference?.kind).toBe('nobody');
   });
 
-  it('by SIGKILL after an ignored SIGTERM, with a hook: every step in its order', async () => {
-    const { records, trace } = await fire([{ onTerm: 'ignore', maxMib: 700 }], ['-P', '/bin/true'], {
-      limits: { killBelowMib: 150 },
-    });
+  it('by SIGKILL after an ignored SIGTERM, with a hook, into a full file: every step in its order, and both files bounded', async () => {
+    const directory = runtimeDir();
+    const full = `${'-'.repeat(FILE_BYTES_MAX - 100)}\n`;
+    writeFileSync(path.join(directory, 'incidents.ndjson'), full);
+    const { records, trace } = await fire(
+      [{ onTerm: 'ignore', maxMib: 700 }],
+      ['-P', '/bin/true'],
+      { limits: { killBelowMib: 150 } },
+      directory,
+    );
+    expect(readFileSync(path.join(directory, 'incidents.1.ndjson'), 'utf8')).toBe(full);
+    expect(statSync(path.join(directory, 'incidents.ndjson')).size).toBeLessThan(16 * 1024);
     expect(records).toHaveLength(1);
     const steps = stepsOf(records[0] as IncidentRecord);
     expect(steps.slice(0, 5)).toEqual(['selected', 'hookStarted', 'hookEnded', 'sigterm', 'sigkill']);
