@@ -33,7 +33,7 @@ import { NAME_BYTES, UNKNOWN } from '../shared/candidates.js';
 import { INCIDENT_SCHEMA, type Outcome, STEPS } from '../shared/incident.js';
 import { LEVEL_KILL, LEVEL_NONE, type Level, type Limits } from '../shared/limits.js';
 import type { Persona } from '../shared/options.js';
-import type { SelectionPolicy } from '../shared/selection.js';
+import { EARLYOOM_SELECTION, type SelectionPolicy } from '../shared/selection.js';
 import { VERSION } from '../shared/version.js';
 import { emptyVictim, type Victim } from '../shared/victim.js';
 import { BestCandidates } from './best-candidates.js';
@@ -81,6 +81,8 @@ export class IncidentRecorder {
   private readonly clock = new Moment();
   private readonly wall = new WallTime();
   private readonly before = emptyMeminfo();
+  /** As it was at the crossing. A copy: objects made in different places, as the rehearsal's is, are different kinds to V8. */
+  private readonly selection: SelectionPolicy = { ...EARLYOOM_SELECTION };
   private readonly averages: PressureAverages = emptyPressureAverages();
   /** By the step's place in STEPS, us since the crossing. */
   private readonly timeline = new Int32Array(STEPS.length);
@@ -118,6 +120,7 @@ export class IncidentRecorder {
     this.timeline.fill(NEVER_US);
     this.wall.update();
     copyMemory(this.parts.sampler.memory, this.before);
+    copySelection(this.policy.selection, this.selection);
     this.parts.pressure.read();
     this.averages.set(this.parts.pressure.averages);
   }
@@ -161,13 +164,13 @@ export class IncidentRecorder {
     if (this.file === null || this.collected) return;
     this.collected = true;
     const { selector } = this.parts;
-    const { best, policy, row } = this;
-    best.find(selector.table, policy.selection, row);
+    const { best, selection, row } = this;
+    best.find(selector.table, selection, row);
     for (let place = 0; place < best.count; place++) {
       // What is known of the victim is from before the signal.
       if (best.row(place) !== row) selector.acquaint(best.row(place));
     }
-    best.sort(selector.table, policy.selection);
+    best.sort(selector.table, selection);
   }
 
   /** The kill is over. */
@@ -199,7 +202,7 @@ export class IncidentRecorder {
   }
 
   private build(outcome: Outcome, errno: number, wasSignalled: boolean): void {
-    const { line, policy, wall } = this;
+    const { line, policy, selection, wall } = this;
     this.sequence++;
     line.clear().open('{');
     line.key('schema').integer(INCIDENT_SCHEMA).key('kind').string('incident');
@@ -214,7 +217,7 @@ export class IncidentRecorder {
     line.key('outcome').string(outcome);
     line.key('errno').integerUnless(errno, 0);
     this.buildWhy();
-    line.key('ranking').string(policy.selection.rankBy).key('floorKib').integer(policy.selection.floorKib);
+    line.key('ranking').string(selection.rankBy).key('floorKib').integer(selection.floorKib);
     line.key('killGroup').literal(policy.killGroup ? 'true' : 'false');
     this.buildMemory('before', this.before);
     this.buildMemory('after', this.parts.sampler.memory);
@@ -292,13 +295,12 @@ export class IncidentRecorder {
     line.key('oomScoreAdj').integerUnless(victim.oomScoreAdj, UNKNOWN);
     line
       .key('score')
-      .integer(scoreOf(table, row, this.policy.selection))
+      .integer(scoreOf(table, row, this.selection))
       .close('}');
   }
 
   private buildCandidates(): void {
-    const { line, best } = this;
-    const { selection } = this.policy;
+    const { line, best, selection } = this;
     const { table } = this.parts.selector;
     line.key('candidates').open('[');
     for (let place = 0; place < best.count; place++) {
@@ -349,6 +351,17 @@ export class IncidentRecorder {
     }
     log.end();
   }
+}
+
+function copySelection(from: SelectionPolicy, to: SelectionPolicy): void {
+  to.rankBy = from.rankBy;
+  to.ignoreRootUser = from.ignoreRootUser;
+  to.onlyUid = from.onlyUid;
+  to.onlyPid = from.onlyPid;
+  to.floorKib = from.floorKib;
+  to.swapCounts = from.swapCounts;
+  to.youngestFirst = from.youngestFirst;
+  to.machineKib = from.machineKib;
 }
 
 function copyMemory(from: Meminfo, to: Meminfo): void {
