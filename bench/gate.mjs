@@ -31,6 +31,7 @@ const GATES = [
   { work: 'victim', times: 10_000 },
   { work: 'kill', times: 500 },
   { work: 'rules', times: 100_000 },
+  { work: 'tick with a trace', times: 100_000 },
 ];
 const CONTROLS = [
   { work: 'tick that makes an object', times: 300_000, fails: 'collections' },

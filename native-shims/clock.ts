@@ -1,6 +1,7 @@
 /* CLOCK_MONOTONIC in milliseconds, the only clock that the guard decides by; and what the thread has cost. */
 import { declare, fixedBuffer } from './libc.js';
 
+const CLOCK_REALTIME = 0;
 const CLOCK_MONOTONIC = 1;
 const CLOCK_THREAD_CPUTIME_ID = 3;
 
@@ -26,6 +27,20 @@ export class Moment {
   update(): void {
     clockGettime(CLOCK_MONOTONIC, timespec);
     this.ms = (halves[0] as number) * 1000 + (halves[2] as number) / 1e6;
+  }
+}
+
+/** The time of day, in whole numbers: for people who read a record, never to decide by. */
+export class WallTime {
+  /** Since 1970, UTC. */
+  seconds = 0;
+  milliseconds = 0;
+
+  /** Makes it now. */
+  update(): void {
+    clockGettime(CLOCK_REALTIME, timespec);
+    this.seconds = halves[0] as number;
+    this.milliseconds = Math.floor((halves[2] as number) / 1e6);
   }
 }
 

@@ -12,6 +12,7 @@ export const EAGAIN = constants.errno.EAGAIN;
 export const EINVAL = constants.errno.EINVAL;
 export const ENOTCONN = constants.errno.ENOTCONN;
 export const ENAMETOOLONG = constants.errno.ENAMETOOLONG;
+export const ENOSPC = constants.errno.ENOSPC;
 export const ENOSYS = constants.errno.ENOSYS;
 export const ETIME = constants.errno.ETIME;
 export const EMFILE = constants.errno.EMFILE;

@@ -10,11 +10,13 @@ import { declare, syscallBuffer, syscallPlain } from './libc.js';
 /** 0o2000000 on every Linux architecture that Node runs on; node:fs does not export it. */
 const O_CLOEXEC = 0o2000000;
 export const { O_RDONLY, O_WRONLY, O_RDWR, O_DIRECTORY, O_NONBLOCK, O_NOCTTY } = constants;
+const { O_APPEND, O_CREAT, O_NOFOLLOW, O_TRUNC } = constants;
 
 const AT_FDCWD = -100;
 const SEEK_SET = 0;
 const KIB = 1024;
 const TWO_TO_32 = 2 ** 32;
+const SEEK_END = 2;
 const SYS_getdents64 = process.arch === 'arm64' ? 61 : 217;
 /** The same number on every architecture. */
 const SYS_close_range = 436;
@@ -26,6 +28,8 @@ const writeNative = declare('int64_t write(int fd, void *buf, size_t count)');
 const closeNative = declare('int close(int fd)');
 const readlinkatNative = declare('int64_t readlinkat(int dirfd, void *path, void *buf, size_t size)');
 const lseekNative = declare('int64_t lseek(int fd, int64_t offset, int whence)');
+const ftruncateNative = declare('int ftruncate(int fd, int64_t length)');
+const renameatNative = declare('int renameat(int fromDirfd, void *from, int toDirfd, void *to)');
 
 /** Opens a path (NUL-terminated); close-on-exec is always added. Returns the fd or -errno. */
 export function open(path: Uint8Array, flags: number): number {
@@ -35,6 +39,31 @@ export function open(path: Uint8Array, flags: number): number {
 /** As `open`, relative to a directory's fd. */
 export function openat(dirfd: number, path: Uint8Array, flags: number): number {
   return openatNative(dirfd, path, flags | O_CLOEXEC, 0);
+}
+
+/** Opens a file of `dirfd` for appending, made with `mode` if it is not there; a symbolic link is refused. Returns the fd or -errno. */
+export function openAppend(dirfd: number, path: Uint8Array, mode: number): number {
+  return openatNative(dirfd, path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, mode);
+}
+
+/** Opens a path for writing from its start, made with `mode` if it is not there. Returns the fd or -errno. */
+export function openTruncated(path: Uint8Array, mode: number): number {
+  return openatNative(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY | O_CLOEXEC, mode);
+}
+
+/** Gives a file of `dirfd` another name there; who has that name goes. Returns 0 or -errno. */
+export function renameIn(dirfd: number, from: Uint8Array, to: Uint8Array): number {
+  return renameatNative(dirfd, from, dirfd, to);
+}
+
+/** Cuts a file to `length` bytes. Returns 0 or -errno. */
+export function truncate(fd: number, length: number): number {
+  return ftruncateNative(fd, length);
+}
+
+/** Bytes of the file, by going to its end. Returns -errno where it has none (a pipe). */
+export function sizeOf(fd: number): number {
+  return lseekNative(fd, 0, SEEK_END);
 }
 
 /** Reads up to `buffer.length` bytes at `offset`. Returns the number of bytes (0 at the end) or -errno. */

@@ -19,6 +19,8 @@ const POSIX_SPAWN_SETSIGMASK = 0x08;
 /* posix_spawnattr_t: 336 bytes in glibc and musl; sigset_t: 128. The rest is margin. */
 const SPAWNATTR_BYTES = 1024;
 const SIGSET_BYTES = 256;
+/* posix_spawn_file_actions_t: 80 bytes in glibc and musl. */
+const FILE_ACTIONS_BYTES = 256;
 
 const F_SETFD = 2;
 
@@ -33,6 +35,8 @@ const attrSetFlags = declareRaw('int posix_spawnattr_setflags(void *attr, short 
 const attrSetPgroup = declareRaw('int posix_spawnattr_setpgroup(void *attr, int pgroup)');
 const attrSetSigdefault = declareRaw('int posix_spawnattr_setsigdefault(void *attr, void *set)');
 const attrSetSigmask = declareRaw('int posix_spawnattr_setsigmask(void *attr, void *set)');
+const actionsInit = declareRaw('int posix_spawn_file_actions_init(void *actions)');
+const actionsAddDup2 = declareRaw('int posix_spawn_file_actions_adddup2(void *actions, int fd, int newFd)');
 const sigfillset = declareRaw('int sigfillset(void *set)');
 const sigemptyset = declareRaw('int sigemptyset(void *set)');
 const waitidNative = declare('int waitid(int idtype, unsigned int id, void *info, int options)');
@@ -77,6 +81,21 @@ export class PointerArray {
   }
 }
 
+/** What a child has as its standard input and output, instead of the guard's. */
+export interface ChildStreams {
+  stdin: number;
+  stdout: number;
+}
+
+/** posix_spawn_file_actions_t that puts them in place: a duplicate is not closed on exec. */
+function fileActions({ stdin, stdout }: ChildStreams): Buffer {
+  const actions = fixedBuffer(FILE_ACTIONS_BYTES);
+  actionsInit(actions);
+  actionsAddDup2(actions, stdin, 0);
+  actionsAddDup2(actions, stdout, 1);
+  return actions;
+}
+
 /** One program that can be started again and again, one instance at a time. */
 export class SpawnSlot {
   /* posix_spawn writes here from the other thread: [0] the pid. */
@@ -85,16 +104,19 @@ export class SpawnSlot {
   private readonly path: Buffer;
   private readonly argv: PointerArray;
   private readonly envp: PointerArray;
+  private readonly actions: Buffer | null;
 
   /**
-   * @param path  the program, absolute
-   * @param args  argv, argv[0] included; C strings that the caller may rewrite between two starts
-   * @param env   `NAME=value` C strings, likewise
+   * @param path     the program, absolute
+   * @param args     argv, argv[0] included; C strings that the caller may rewrite between two starts
+   * @param env      `NAME=value` C strings, likewise
+   * @param streams  null: the guard's
    */
-  constructor(path: string, args: readonly Buffer[], env: readonly Buffer[]) {
+  constructor(path: string, args: readonly Buffer[], env: readonly Buffer[], streams: ChildStreams | null = null) {
     this.path = cString(path);
     this.argv = new PointerArray(args);
     this.envp = new PointerArray(env);
+    this.actions = streams === null ? null : fileActions(streams);
   }
 
   /**
@@ -103,8 +125,8 @@ export class SpawnSlot {
    */
   start(onFailure: (errno: number) => void): void {
     this.pidCell[0] = 0;
-    const { pidBuffer, path, argv, envp } = this;
-    spawnThreaded([pidBuffer, path, null, spawnAttributes, argv.pointers, envp.pointers], (errno) => {
+    const { pidBuffer, path, argv, envp, actions } = this;
+    spawnThreaded([pidBuffer, path, actions, spawnAttributes, argv.pointers, envp.pointers], (errno) => {
       if (errno !== 0) onFailure(errno);
     });
   }

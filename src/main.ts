@@ -7,7 +7,7 @@ import { helpText } from './cli/help.js';
 import type { Persona } from './shared/options.js';
 import { VERSION } from './shared/version.js';
 
-const COMMANDS = new Set(['check', 'drill', 'rank', 'help']);
+const COMMANDS = new Set(['check', 'drill', 'explain', 'rank', 'replay', 'help']);
 
 /** Runs the program; sets the exit code, or leaves the guard running. */
 export async function main(persona: Persona, args: readonly string[]): Promise<void> {

@@ -6,7 +6,7 @@
  * delivered once it has ended.
  */
 import { spawn } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { PerformanceObserver } from 'node:perf_hooks';
 import { Moment, monotonicMs } from '../../native-shims/clock.js';
 import { O_RDONLY, open } from '../../native-shims/files.js';
@@ -26,9 +26,13 @@ import { emptyVictim } from '../../src/shared/victim.js';
 
 const [work = '', times = '0'] = process.argv.slice(2);
 const kills = work.startsWith('kill');
+const traces = work.endsWith('with a trace');
 
 /** A gate that kills is among the first processes of its namespace. */
 const PIDS_OF_A_NAMESPACE_MAX = 10;
+
+/** Of one file of incident records. */
+const RECORDS_BYTES_MAX = 1024 * 1024;
 
 prepareProcess('oom-backstop');
 const log = new Log('rehearsal');
@@ -40,15 +44,21 @@ const matchers = [
   'protect:unit=ssh*.service',
   'protect:user=1',
 ];
-const dryrun = ['--dryrun', ...(work === 'match' ? matchers.flatMap((matcher) => ['--match', matcher]) : [])];
-const request = parseGuardOptions(kills ? [] : dryrun, 'oom-backstop', log, () => sampler.memory);
+// In memory, or nothing would be recorded.
+const runtimeDir = mkdtempSync('/dev/shm/oom-backstop-gate-');
+process.on('exit', () => rmSync(runtimeDir, { recursive: true }));
+const args = ['--runtime-dir', runtimeDir];
+if (!kills) args.push('--dryrun');
+if (work === 'match') args.push(...matchers.flatMap((matcher) => ['--match', matcher]));
+if (traces) args.push('--record', `${runtimeDir}/trace.ndjson`);
+const request = parseGuardOptions(args, 'oom-backstop', log, () => sampler.memory);
 if (request.kind !== 'run') throw new Error('not the options of a guard');
 // A whole guard, which can't be provoked; and if it were, it could choose nobody but itself, which it never does.
 const options = { ...request.options, limits: NEVER };
 options.selection.onlyPid = process.pid;
 const prepared = prepareGuard(options, openProcfs('/proc'), sampler, log);
 const { guard, watch, selector, shortlist } = prepared;
-if (shortlist === null) throw new Error('a guard without a shortlist');
+if ((shortlist === null) !== traces) throw new Error('a guard without a shortlist, or with one and a trace');
 const victim = emptyVictim();
 
 const now = new Moment();
@@ -56,8 +66,8 @@ now.update();
 const share = { sweepShare: 0.1 };
 const sweep = (): void => {
   now.ms += 10;
-  shortlist.advance(share, now);
-  shortlist.fill(selector.table);
+  shortlist?.advance(share, now);
+  shortlist?.fill(selector.table);
 };
 
 /** Kills are dear. */
@@ -99,6 +109,12 @@ const lookByRules = (): void => {
   rules?.follow(low, true, now);
 };
 
+/** Each kill has left a record, and all of them together no more than two files of a bound. */
+const checkRecords = (): void => {
+  const sizes = ['incidents.ndjson', 'incidents.1.ndjson'].map((name) => statSync(`${runtimeDir}/${name}`).size);
+  if (sizes.some((size) => size === 0 || size > RECORDS_BYTES_MAX)) throw new Error(`records of ${sizes} bytes`);
+};
+
 /** What escapes here can't be optimised away. */
 const kept: unknown[] = [null];
 const buffers: Buffer[] = [];
@@ -119,6 +135,8 @@ const WORK: Record<string, () => void> = {
     saySending(log, 'SIGTERM', victim);
   },
   kill: killOne,
+  'tick with a trace': () => void watch.lookAgain(1),
+  'kill with a trace': killOne,
   // The controls: each makes one gate fail.
   'kill that makes objects': () => {
     killOne();
@@ -177,6 +195,7 @@ setImmediate(() => {
   // The engine's events come with the turns that follow.
   setTimeout(() => {
     observer.disconnect();
+    if (kills) checkRecords();
     process.stdout.write(`${JSON.stringify({ collections, ...result })}\n`);
     process.exit(0);
   }, 100);

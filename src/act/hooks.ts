@@ -217,6 +217,8 @@ export class Hooks {
   private preHook: HookProcess | null = null;
   /** A child of the guard's that is no hook, as leader of its group; -1: none (0 is the group of whoever came from outside a PID namespace). */
   otherChild = -1;
+  /** A child that is no hook and leads a process group too: who writes the trace (guard/trace.ts). 0: none. */
+  companionPid = 0;
 
   constructor(options: HookOptions, log: Log, pollSet: PollSet, pollSlot: number) {
     const environment = inheritedEnvironment();
@@ -253,6 +255,7 @@ export class Hooks {
 
   /** Whether `pid` is a hook that runs; it leads a process group by the same number. */
   isChild(pid: number): boolean {
+    if (pid === this.companionPid && pid !== 0) return true;
     for (let i = 0; i < this.processes.length; i++) if (this.at(i).is(pid)) return true;
     return this.otherChild === pid;
   }

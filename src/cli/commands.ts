@@ -5,7 +5,9 @@ import { printable } from '../report/line.js';
 import { EXIT_OK, EXIT_USAGE, FatalError } from '../shared/exit.js';
 import { checkCommand } from './check-command.js';
 import { drillCommand, EXIT_DRILL_USAGE } from './drill-command.js';
+import { explainCommand } from './explain-command.js';
 import { rankCommand } from './rank-command.js';
+import { replayCommand } from './replay-command.js';
 
 const STDOUT = 1;
 const STDERR = 2;
@@ -24,6 +26,12 @@ export async function runCommand(args: readonly string[]): Promise<number> {
       exitCode = code;
     }),
     rankCommand(write),
+    explainCommand(write, (code) => {
+      exitCode = code;
+    }),
+    replayCommand(write, (code) => {
+      exitCode = code;
+    }),
   ];
   for (const each of [program, ...commands]) {
     each.exitOverride().configureOutput({

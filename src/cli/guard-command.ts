@@ -61,7 +61,9 @@ async function runOrThrow(persona: Persona, args: readonly string[], log: Log): 
     return EXIT_OK;
   }
   if (checks) {
-    prepareGuard({ ...request.options, raisePriority: false }, files, opened(), log);
+    // Nothing that a guard that runs would notice.
+    const harmless = { raisePriority: false, keepsIncidents: false, record: null };
+    prepareGuard({ ...request.options, ...harmless }, files, opened(), log);
     return EXIT_OK;
   }
   startGuard(request.options, files, opened(), log, program);

@@ -183,6 +183,22 @@ const GUARD_OPTIONS: readonly OptionRow[] = [
     persona: 'oom-backstop',
     help: 'check configuration and options as a start does, say what is wrong, and exit: 0, or the code that the guard would end with. A reload (SIGHUP) begins with it',
   },
+  {
+    name: 'runtime-dir',
+    takesValue: true,
+    valueName: 'DIR',
+    exactOnly: true,
+    persona: 'oom-backstop',
+    help: 'where incident records go, in memory (default: $RUNTIME_DIRECTORY; /run/oom-backstop as root, else $XDG_RUNTIME_DIR/oom-backstop)',
+  },
+  {
+    name: 'record',
+    takesValue: true,
+    valueName: 'FILE',
+    exactOnly: true,
+    persona: 'oom-backstop',
+    help: 'write what the guard sees and does to FILE, for replay; at most 64 MiB',
+  },
   { name: 'version', takesValue: false, exactOnly: true, help: 'print the version and exit' },
   { name: 'h', alias: 'help', takesValue: false, help: 'this help text' },
 ];
@@ -236,6 +252,8 @@ export function defaultSettings(persona: Persona): Settings {
     reportIntervalMs: MS_PER_S,
     rules: [],
     defaultRule: persona === 'oom-backstop',
+    keepsIncidents: persona === 'oom-backstop',
+    runtimeDir: null,
   };
 }
 
@@ -359,6 +377,7 @@ class OptionReader {
       ...rest,
       persona,
       procfs: '/proc',
+      record: null,
       limits: { ...settings.limits },
       selection: { ...settings.selection },
       patterns: { ...settings.patterns },
@@ -477,6 +496,12 @@ class OptionReader {
         break;
       case 'procfs':
         options.procfs = value;
+        break;
+      case 'runtime-dir':
+        options.runtimeDir = value;
+        break;
+      case 'record':
+        options.record = value;
         break;
       case 'config':
       case 'check-config':

@@ -19,6 +19,10 @@ Commands (oom-backstop COMMAND --help tells more):
                             kills: a balloon of its own, and nobody else
   rank                      list all processes in the order in which they would
                             be killed
+  explain [ID]              say what happened at a kill, the last one or this,
+                            and what to change if that was wrong
+  replay TRACE [OPTION]...  say what these options would have done, by a trace
+                            that --record has made
 `;
 
 /** The whole help; its last line is that of --help. */

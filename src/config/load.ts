@@ -410,5 +410,7 @@ function settingsOf(
     reportIntervalMs: guard.report_interval,
     rules,
     defaultRule: pressure.default_rule,
+    keepsIncidents: true,
+    runtimeDir: guard.runtime_dir,
   };
 }

@@ -202,6 +202,13 @@ export const configSchema = z.strictObject({
         option: '-p',
         example: true,
       }),
+      runtime_dir: absolutePath().prefault('').register(keyTexts, {
+        description:
+          'Where incident records go, on a file system in memory. If empty: $RUNTIME_DIRECTORY, /run/oom-backstop as root, $XDG_RUNTIME_DIR/oom-backstop otherwise.',
+        valid: PATH,
+        option: '--runtime-dir',
+        example: '/run/oom-backstop',
+      }),
     })
     .prefault({})
     .register(sectionTexts, { description: 'The guard itself: what it does and says.' }),

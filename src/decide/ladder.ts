@@ -29,6 +29,9 @@ export const KILL_MS_MAX = 10_000;
  */
 export const STUCK_MS_MAX = 1000;
 
+/** After a failure, in a dry run and after the kernel's OOM killer was called nobody is selected for this long: earlyoom's second. */
+export const PAUSE_MS = 1000;
+
 export type Phase = 'watching' | 'pre-hook' | 'terminating' | 'killing';
 
 export type Step =
@@ -67,8 +70,18 @@ export function nextStep(phase: Phase, facts: LadderFacts): Step {
   if (facts.victimGone) return 'exited';
   if (phase === 'pre-hook') return afterPreHook(facts);
   if (phase === 'terminating') return whileTerminating(facts);
-  const stuck = facts.stuckMs >= STUCK_MS_MAX && facts.level !== LEVEL_NONE;
+  const stuck = isStuck(facts) && facts.level !== LEVEL_NONE;
   return stuck || facts.elapsedMs >= KILL_MS_MAX ? 'give-up' : 'wait';
+}
+
+/** Whether the victim has been stuck in the kernel for too long. */
+export function isStuck({ stuckMs }: LadderFacts): boolean {
+  return stuckMs >= STUCK_MS_MAX;
+}
+
+/** Whether a victim gets SIGKILL, and not SIGTERM first: below SIGKILL's limits, or after it has ignored a SIGTERM before. */
+export function asksNoMore(level: Level, stubborn: boolean): boolean {
+  return level === LEVEL_KILL || stubborn;
 }
 
 function afterPreHook(facts: LadderFacts): Step {

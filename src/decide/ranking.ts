@@ -187,6 +187,15 @@ export function pickVictim(table: CandidateTable, policy: SelectionPolicy): numb
   return victim;
 }
 
+/** As `pickVictim`, of a table in which every fact of everybody is known: who is small is passed over unless nobody else is left. */
+export function pickFromWhole(table: CandidateTable, policy: SelectionPolicy): number {
+  for (let row = 0; row < table.count; row++) if (isSmall(table, row, policy)) table.mark(row, MARK_SMALL);
+  const row = pickVictim(table, policy);
+  if (row !== -1 || policy.floorKib === 0) return row;
+  for (let each = 0; each < table.count; each++) table.marks[each] = (table.marks[each] as number) & ~MARK_SMALL;
+  return pickVictim(table, policy);
+}
+
 /** All rows, worst first: those that can be chosen, then those that can't, each in the order of the ranking. */
 export function rankOrder(table: CandidateTable, policy: SelectionPolicy): number[] {
   const eligible: number[] = [];

@@ -21,9 +21,10 @@ import type { KernelOomKiller } from '../act/kernel-oom.js';
 import type { Target } from '../act/target.js';
 import { type Cadence, WAIT_MS_MAX } from '../decide/cadence.js';
 import {
+  asksNoMore,
   KILL_MS_MAX,
-  type LadderFacts,
   nextStep,
+  PAUSE_MS,
   type Phase,
   PRE_HOOK_MS_MAX,
   STUCK_MS_MAX,
@@ -45,7 +46,8 @@ import {
 import { sayNotWhole, sayWholeCgroup } from '../report/rule-messages.js';
 import type { MemorySampler } from '../sample/memory-sampler.js';
 import type { PressureTrigger } from '../sample/pressure-trigger.js';
-import { copyLimits, LEVEL_KILL, LEVEL_NONE, type Level, type Limits } from '../shared/limits.js';
+import type { Outcome } from '../shared/incident.js';
+import { copyLimits, LEVEL_NONE, type Level, type Limits } from '../shared/limits.js';
 import type { Persona } from '../shared/options.js';
 import { emptyVictim } from '../shared/victim.js';
 import type { Aftermath } from './aftermath.js';
@@ -53,9 +55,7 @@ import type { PressureRules } from './pressure-rules.js';
 import { ProcessList } from './process-list.js';
 import type { Selector } from './selector.js';
 import type { Shortlist } from './shortlist.js';
-
-/** After a failure, in a dry run and after the kernel's OOM killer was called: earlyoom's second. */
-const PAUSE_MS = 1000;
+import type { TickFacts, Witness } from './witness.js';
 
 /** While /proc/meminfo can't be read: look again this often, complain that often. */
 const RETRY_MS = 100;
@@ -120,6 +120,8 @@ export interface GuardParts {
   setAside: ProcessList;
   /** What the own persona does about the memory that a kill gives back, or does not; null for earlyoom. */
   aftermath: Aftermath | null;
+  /** Keeps what happens, for incident records and the trace. */
+  witness: Witness;
 }
 
 export class Guard {
@@ -147,7 +149,7 @@ export class Guard {
   /** When this tick began. */
   private readonly now = new Moment();
   /** What the next step depends on: one object for all ticks. */
-  private readonly facts: LadderFacts = {
+  private readonly facts: TickFacts = {
     level: LEVEL_NONE,
     victimGone: false,
     preHookDone: false,
@@ -155,6 +157,8 @@ export class Guard {
     paused: false,
     killAfterMs: 0,
     stuckMs: A_FRACTION,
+    heldBack: false,
+    levelOfRule: LEVEL_NONE,
   };
 
   /** `run`, as the event loop takes it. */
@@ -234,13 +238,17 @@ export class Guard {
   /** The level, by the limits or by a PSI rule. A rule's kill goes on as long as the rule has its reasons. */
   private judge(): Level {
     const { sampler, rules } = this.parts;
+    const { facts } = this;
     const byLimits = levelOf(sampler.memory, this.policy.limits);
+    facts.levelOfRule = LEVEL_NONE;
     if (rules === null) return byLimits;
-    if (this.busy) return higher(byLimits, rules.follow(sampler.memory, this.phase === 'terminating', this.now));
-    const byRule = rules.look(sampler.memory, this.now);
-    if (byLimits === LEVEL_NONE) return byRule;
-    rules.yieldToLimits();
-    return byLimits;
+    if (this.busy) facts.levelOfRule = rules.follow(sampler.memory, this.phase === 'terminating', this.now);
+    else if (byLimits === LEVEL_NONE) facts.levelOfRule = rules.look(sampler.memory, this.now);
+    else {
+      rules.look(sampler.memory, this.now);
+      rules.yieldToLimits();
+    }
+    return higher(byLimits, facts.levelOfRule);
   }
 
   /** The same after memory alone was sampled once more. */
@@ -256,10 +264,13 @@ export class Guard {
     facts.victimGone = phase !== 'watching' && !this.policy.dryrun && this.parts.target.hasExited();
     facts.preHookDone = this.parts.hooks.beforeKillDone;
     facts.elapsedMs = this.now.ms - this.phaseSinceMs;
-    facts.paused = this.now.ms < this.pausedUntilMs || this.holdsBack(level);
+    facts.heldBack = this.holdsBack(level);
+    facts.paused = this.now.ms < this.pausedUntilMs || facts.heldBack;
     facts.killAfterMs = this.policy.killAfterMs;
     this.noteStuck();
-    return nextStep(phase, facts);
+    const step = nextStep(phase, facts);
+    this.parts.witness.looked(phase, facts, step, this.now);
+    return step;
   }
 
   /** Whether memory is low and yet nobody is to be killed for it now. */
@@ -304,8 +315,9 @@ export class Guard {
 
   /** Finds the victim, looks at memory once more, and begins the kill. */
   private select(level: Level): void {
-    const { log, sampler, selector, target, hooks } = this.parts;
+    const { log, sampler, selector, target, hooks, witness } = this.parts;
     this.signalledMs = this.now.ms;
+    witness.crossed(level, this.parts.rules?.firedName ?? null, this.now);
     sayMemory(log, 'warn', sampler.memory);
     this.sayReason(level);
     const row = this.selectRow();
@@ -313,13 +325,16 @@ export class Guard {
     // The scan takes milliseconds, in which the hog may have ended by itself.
     sampler.sample();
     const levelNow = this.judgeAgain();
+    witness.selected(levelNow, row, this.victim);
     if (levelNow === LEVEL_NONE) {
+      witness.cameToNothing();
       log.say('warn', 'memory situation has recovered while selecting victim');
       return;
     }
     if (row === -1) return this.nobody();
     selector.describe(row, this.victim);
     if (this.parts.aftermath?.forbids(this.victim, levelNow, this.now)) {
+      witness.spared();
       return hooks.notify('Shared memory (tmpfs) fills memory: killing would not help', this.now);
     }
     this.wholeCgroup = this.mayKillWholeCgroup(true);
@@ -331,8 +346,9 @@ export class Guard {
     // A dry run may look at a tree whose pids are nobody's here.
     const opened = this.policy.dryrun ? 0 : target.open(this.victim, group);
     if (opened < 0) return this.failed(-opened);
-    if (hooks.runBeforeKill(this.victim, this.now)) this.enter('pre-hook');
-    else this.signal(levelNow);
+    if (!hooks.runBeforeKill(this.victim, this.now)) return this.signal(levelNow);
+    witness.hookStarted();
+    this.enter('pre-hook');
   }
 
   private sayReason(level: Level): void {
@@ -381,7 +397,7 @@ export class Guard {
     if (this.policy.dryrun) {
       log.say('warn', 'dryrun, not actually sending any signal');
       this.pausedUntilMs = this.now.ms + PAUSE_MS;
-      return this.finish();
+      return this.finish('dry run');
     }
     this.signalledMs = this.now.ms;
     if (!target.verify()) return this.exited();
@@ -390,6 +406,7 @@ export class Guard {
     // After cgroup.kill once more by itself: it costs nothing, and the victim is killed where that has failed.
     const result = target.signal(signal);
     if (result < 0) return this.failed(-result);
+    this.parts.witness.signalled(signal, this.now);
     this.parts.aftermath?.signalled(this.victim);
     this.enter(signal === SIGKILL ? 'killing' : 'terminating');
     this.release();
@@ -398,7 +415,7 @@ export class Guard {
   /** SIGKILL below its limits, and for whoever has ignored a SIGTERM before. */
   private signalFor(level: Level): number {
     const stubborn = this.stubborn.has(this.victim.pid, this.victim.startTimeTicks);
-    return level === LEVEL_KILL || stubborn ? SIGKILL : SIGTERM;
+    return asksNoMore(level, stubborn) ? SIGKILL : SIGTERM;
   }
 
   private escalate(byLimit: boolean): void {
@@ -408,6 +425,7 @@ export class Guard {
     else sayEscalatingWhy(log, afterMs, byLimit, this.policy.killAfterMs);
     const result = this.parts.target.signal(SIGKILL);
     if (result < 0) return this.failed(-result);
+    this.parts.witness.signalled(SIGKILL, this.now);
     this.enter('killing');
     this.release();
   }
@@ -416,6 +434,7 @@ export class Guard {
   private release(): void {
     const { log, target } = this.parts;
     const result = target.release();
+    if (result !== null) this.parts.witness.released();
     if (result === null || !log.debugEnabled) return;
     log
       .begin('debug')
@@ -433,7 +452,7 @@ export class Guard {
     if (signalled && aftermath !== null && sampler.sample() === null) {
       aftermath.exited(this.victim, !this.policy.killGroup, this.now);
     }
-    this.finish();
+    this.finish('exited');
   }
 
   /** Memory has come back before the signal was sent. */
@@ -455,7 +474,7 @@ export class Guard {
     } else {
       this.stubborn.add(pid, startTimeTicks);
     }
-    this.finish();
+    this.finish(this.phase === 'killing' ? 'outlived SIGKILL' : 'outlived SIGTERM');
   }
 
   /** A system call of the kill failed. A process that is gone already is no failure. */
@@ -466,7 +485,7 @@ export class Guard {
     hooks.notify('Error: Failed to kill process', this.now);
     if (errno === EPERM) this.refused();
     this.pausedUntilMs = this.now.ms + PAUSE_MS;
-    this.finish();
+    this.finish('failed', errno);
   }
 
   /** The victim is not this guard's to kill. earlyoom asks for it again and again; the own persona takes the next one. */
@@ -481,6 +500,7 @@ export class Guard {
   private nobody(): void {
     const text = 'Could not find a process to kill. Sleeping 1 second.';
     this.parts.log.say('warn', text);
+    this.parts.witness.cameToNothing();
     this.parts.hooks.notify(`Error: ${text}`, this.now);
     this.pausedUntilMs = this.now.ms + PAUSE_MS;
   }
@@ -505,10 +525,11 @@ export class Guard {
   }
 
   /** The kill is over, one way or the other. */
-  private finish(): void {
+  private finish(outcome: Outcome, errno = 0): void {
     this.parts.target.close();
     this.phase = 'watching';
     this.wholeCgroup = false;
+    this.parts.witness.ended(outcome, errno);
     this.parts.hooks.runAfterKill(this.victim, this.now);
   }
 
@@ -524,6 +545,7 @@ export class Guard {
   }
 
   private complain(): void {
+    this.parts.witness.lookFailed();
     if (this.now.ms < this.nextComplaintMs) return;
     this.parts.log.say('warn', '/proc/meminfo could not be read, trying again');
     this.nextComplaintMs = this.now.ms + COMPLAIN_MS;

@@ -78,6 +78,11 @@ export class PressureRules {
     return this.fired !== null;
   }
 
+  /** The name of the rule whose kill it is; null for none. */
+  get firedName(): string | null {
+    return this.fired === null ? null : this.fired.rule.name;
+  }
+
   /** The cgroup whose rule has fired; null where it was the machine's, or none. */
   get cgroup(): CgroupPath | null {
     return this.firedCgroup === null ? null : this.firedCgroup.path;

@@ -35,12 +35,14 @@ import type { PidFiles } from '../sample/pid-files.js';
 import { type NamePatterns, ProcessScan } from '../sample/process-scan.js';
 import { CandidateTable } from '../shared/candidates.js';
 import type { Limits } from '../shared/limits.js';
+import type { Persona } from '../shared/options.js';
 import { DEFAULT_RULE, type PressureRule } from '../shared/rules.js';
 import { copySelection, type SelectionPolicy } from '../shared/selection.js';
 import { emptyVictim } from '../shared/victim.js';
 import { Aftermath, type Instruments } from './aftermath.js';
 import { copyPolicy, Guard, type GuardParts } from './guard.js';
 import type { Headroom } from './headroom.js';
+import type { Witnesses } from './open-witness.js';
 import { openPressureRules, RULE_POLL_SLOTS } from './pressure-rules.js';
 import { ProcessList } from './process-list.js';
 import { Selector } from './selector.js';
@@ -224,6 +226,9 @@ export interface RehearsalParts {
   selection: SelectionPolicy;
   /** null for earlyoom. */
   instruments: Instruments | null;
+  persona: Persona;
+  /** Makes a guard's witness. */
+  rehearsed: Witnesses['rehearsed'];
 }
 
 /** What is done only near the limits and after a kill: as often as the compiler needs, and less often what takes long. */
@@ -408,9 +413,10 @@ class Stage {
   private readonly selection: SelectionPolicy;
   private alwaysReady = -1;
 
-  constructor({ files, sampler, selfPid, patterns, selection, instruments }: RehearsalParts, limits: Limits) {
+  constructor(parts: RehearsalParts, limits: Limits) {
+    const { files, sampler, selfPid, patterns, selection, instruments, persona, rehearsed } = parts;
     const policy = copyPolicy({
-      persona: 'oom-backstop',
+      persona,
       limits,
       dryrun: false,
       killGroup: false,
@@ -427,11 +433,13 @@ class Stage {
     this.selection = copySelection({ ...selection, ignoreRootUser: false, onlyUid: -1 });
     const setAside = new ProcessList();
     const table = new CandidateTable(STAGE_ROWS);
+    const cadence = new Cadence(0);
+    const selector = new Selector(files, scan, this.selection, setAside, null, sampler.memory, table);
     this.parts = {
       log,
       sampler,
-      cadence: new Cadence(0),
-      selector: new Selector(files, scan, this.selection, setAside, null, sampler.memory, table),
+      cadence,
+      selector,
       shortlist: null,
       target: new Target(scan, pollSet, TARGET_POLL_SLOT),
       hooks,
@@ -443,6 +451,7 @@ class Stage {
       kernelOom: null,
       setAside,
       aftermath: instruments === null ? null : new Aftermath(policy, log, instruments),
+      witness: rehearsed({ ...policy, selection: this.selection }, { log, sampler, selector, cadence }),
     };
     this.guard = new Guard(policy, this.parts);
   }

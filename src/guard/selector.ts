@@ -262,8 +262,15 @@ export class Selector {
     return whyNot(this.table, row, this.policy) !== null;
   }
 
+  /** Reads what is to be told of a row: all there is of one that may be chosen, name and memory of one that may not. */
+  acquaint(row: number): void {
+    if (whyNot(this.table, row, this.policy) === null) return this.complete(row);
+    this.scan.readName(this.table, row);
+    this.scan.readMemory(this.table, row);
+  }
+
   /** Reads what is not known of the row yet. */
-  private complete(row: number): void {
+  complete(row: number): void {
     const { table } = this;
     this.scan.complete(table, row);
     const setAside = this.setAside.has(table.pid[row] as number, table.startTimeTicks[row] as number);

@@ -40,6 +40,7 @@ import { Headroom } from './headroom.js';
 import { KillSurvey } from './kill-survey.js';
 import { type LockResult, lockProblem } from './lock.js';
 import { compilePatterns, exeMatchers, foreignExeError, refuseBlindProtection, selfPidIn } from './machine.js';
+import { openWitnesses } from './open-witness.js';
 import { openPressureRules, RULE_POLL_SLOTS } from './pressure-rules.js';
 import { ProcessList } from './process-list.js';
 import {
@@ -203,11 +204,18 @@ export function prepareGuard(
   const aftermath = instruments === null ? null : new Aftermath(policy, log, instruments);
   warnOfHiddenProcesses(log, options.procfs);
   trySelection(log, selector);
+  const cadence = new Cadence(measureTick(sampler));
+  const { witness, rehearsed } = openWitnesses(options, { ...policy, selection }, hooks, {
+    log,
+    sampler,
+    selector,
+    cadence,
+  });
 
   const guard = new Guard(policy, {
     log,
     sampler,
-    cadence: new Cadence(measureTick(sampler)),
+    cadence,
     selector,
     shortlist,
     target: makeTarget(scan, pollSet, TARGET_POLL_SLOT),
@@ -220,6 +228,7 @@ export function prepareGuard(
     kernelOom: options.kernelOom ? openKernelOom(log, options.procfs) : null,
     setAside,
     aftermath,
+    witness,
   });
   endOnSignal('SIGTERM', 'SIGINT');
   // Node would answer it by opening a debugger's port: the guard listens to nobody.
@@ -227,7 +236,10 @@ export function prepareGuard(
   const watch = new Watch(guard, pollSet, REHEARSAL_POLL_SLOT, startedMs, getPriority() < 0);
   const kills =
     selfPid === process.pid
-      ? new KillRehearsal({ files, sampler, selfPid, patterns, selection, instruments }, watch)
+      ? new KillRehearsal(
+          { files, sampler, selfPid, patterns, selection, instruments, persona: options.persona, rehearsed },
+          watch,
+        )
       : null;
   return {
     guard,
@@ -295,6 +307,8 @@ function openShortlist(
 ): Shortlist | null {
   // The debug log shows everybody, and a group's members are to be found among everybody.
   if (selection.rankBy === 'rss' || options.killGroup || log.debugEnabled) return null;
+  // So does a trace.
+  if (options.record !== null) return null;
   // The kernel's counters tell of this machine and this PID namespace, whatever tree is read.
   if (selfPidIn(options.procfs) !== process.pid) return null;
   const clock = AllocationClock.open(options.procfs);

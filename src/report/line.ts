@@ -118,7 +118,7 @@ export function printable(text: string): string {
 }
 
 /** Bytes of the UTF-8 character at `i`: 2 to 4 for a valid one beyond ASCII that is no C1 control, else 1. */
-function printableSize(bytes: Uint8Array, i: number, end: number): number {
+export function printableSize(bytes: Uint8Array, i: number, end: number): number {
   const first = bytes[i] as number;
   const size = utf8Size(first);
   if (size === 1 || i + size > end) return 1;

@@ -270,7 +270,7 @@ export class ProcessScan {
    * Reads what a kill of the row would give back, unless that was done. A process whose main thread is a zombie shows
    * nothing while its other threads live and hold the memory: then one of them is asked. Returns 0 or -errno.
    */
-  private readMemory(table: CandidateTable, row: number): number {
+  readMemory(table: CandidateTable, row: number): number {
     if (table.anonKib[row] !== UNKNOWN) return 0;
     const length = this.files.read(table.pid[row] as number, PID_STATM, this.bytes);
     if (length < 0) return length;

@@ -44,10 +44,16 @@ export interface GuardOptions {
   rules: readonly PressureRule[];
   /** Whether the default PSI rule is in force as well (shared/rules.ts). */
   defaultRule: boolean;
+  /** Whether kills leave incident records. */
+  keepsIncidents: boolean;
+  /** Where incident records go; null: where they go by default (guard/runtime-dir.ts). */
+  runtimeDir: string | null;
+  /** --record: the trace's file, or null. */
+  record: string | null;
 }
 
 /** What the command line starts from: the configuration file's, or the defaults where there is none. */
-export interface Settings extends Omit<GuardOptions, 'persona' | 'procfs'> {
+export interface Settings extends Omit<GuardOptions, 'persona' | 'procfs' | 'record'> {
   /** Log to syslog. */
   syslog: boolean;
 }

@@ -44,6 +44,7 @@ term = "20%"
 kill = "200MiB"
 [guard]
 report_interval = "1h"
+runtime_dir = "/nowhere/run"
 [selection]
 ignore_root_user = true
 rank_by = "rss"
@@ -77,6 +78,7 @@ describe('a guard with a configuration file', () => {
       expect.stringContaining('so rules for the machine do not work: No such file or directory'),
       "-P: script '/nowhere/before' is not executable: No such file or directory",
       expect.stringContaining('does not show pid 1'),
+      'no incident records: /nowhere/run: No such file or directory',
     ]);
   });
 

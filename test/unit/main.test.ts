@@ -20,7 +20,8 @@ async function loadedWith(entry: string): Promise<string[]> {
 it('the guard loads neither a command nor what a command needs', async () => {
   const guard = await loadedWith('src/main.ts');
   expect(guard).toContain('src/guard/guard.ts');
-  const needless = /^src\/check\/|^src\/cli\/(commands|check-command|rank-command)|^commander$/;
+  const needless =
+    /^src\/(check|explain|replay)\/|^src\/cli\/(commands|(check|explain|rank|replay)-command)|^commander$/;
   expect(guard.filter((file) => needless.test(file))).toEqual([]);
 });
 

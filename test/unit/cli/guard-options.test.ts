@@ -85,6 +85,8 @@ describe('without options', () => {
         afterKill: null,
         notifyDbus: false,
         reportIntervalMs: 1000,
+        runtimeDir: null,
+        record: null,
       });
     },
   );
@@ -94,6 +96,8 @@ describe("the own persona's options", () => {
   it.each<[string[], object]>([
     [['--rank-by', 'memory'], { selection: { rankBy: 'memory', swapCounts: false, machineKib: MACHINE_KIB } }],
     [['--rank-by=rss'], { selection: { rankBy: 'rss' } }],
+    [['--runtime-dir', '/dev/shm/x'], { runtimeDir: '/dev/shm/x' }],
+    [['--record', 'trace.ndjson'], { record: 'trace.ndjson' }],
     [['-s', '10'], { selection: { swapCounts: true } }],
     [['--floor', '0'], { selection: { floorKib: 0 } }],
     [['--floor', '1.5 MiB'], { selection: { floorKib: 1536 } }],
@@ -345,6 +349,8 @@ describe('over settings', () => {
     reportIntervalMs: 5000,
     rules: [],
     defaultRule: true,
+    keepsIncidents: true,
+    runtimeDir: '/run/here',
   };
 
   function over(settings: Settings, args: string[]) {
@@ -358,7 +364,7 @@ describe('over settings', () => {
     const { options: all, lines, log } = over(SETTINGS, []);
     const { syslog: _, ...rest } = SETTINGS;
     const selection = { ...SETTINGS.selection, swapCounts: true };
-    expect(all).toEqual({ ...rest, selection, persona: 'oom-backstop', procfs: '/proc' });
+    expect(all).toEqual({ ...rest, selection, persona: 'oom-backstop', procfs: '/proc', record: null });
     expect(log.debugEnabled).toBe(true);
     expect(lines).toEqual([
       'syslog at /dev/log',

@@ -67,6 +67,7 @@ const KEYS: readonly [string, string, Partial<Settings>][] = [
   ['guard.kill_after', '"1.5s"', { killAfterMs: 1500 }],
   ['guard.kernel_oom', 'true', { kernelOom: true }],
   ['guard.raise_priority', 'true', { raisePriority: true }],
+  ['guard.runtime_dir', '"/run/here"', { runtimeDir: '/run/here' }],
   ['pressure.default_rule', 'false', { defaultRule: false }],
   ['selection.ignore_root_user', 'true', { selection: { ...SELECTION, ignoreRootUser: true } }],
   ['selection.rank_by', '"memory"', { selection: { ...SELECTION, rankBy: 'memory' } }],

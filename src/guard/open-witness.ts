@@ -1,0 +1,118 @@
+/* Start-up of what the guard keeps: the runtime directory for incident records, and the child that writes the trace. */
+import { existsSync } from 'node:fs';
+import { arch, release } from 'node:os';
+import { monotonicMs } from '../../native-shims/clock.js';
+import { strerror } from '../../native-shims/errno.js';
+import { close, O_WRONLY, open, openTruncated } from '../../native-shims/files.js';
+import { cString } from '../../native-shims/libc.js';
+import { openPipe } from '../../native-shims/pipe.js';
+import { SpawnSlot } from '../../native-shims/spawn.js';
+import type { Hooks } from '../act/hooks.js';
+import type { Log } from '../report/log.js';
+import { PressureAveragesFile } from '../sample/pressure-averages-file.js';
+import { EXIT_OTHER, FatalError } from '../shared/exit.js';
+import type { GuardOptions } from '../shared/options.js';
+import { TRACE_SCHEMA, type TraceHeader } from '../shared/trace.js';
+import { VERSION } from '../shared/version.js';
+import { IncidentRecorder, type RecordedPolicy } from './incident.js';
+import { IncidentFile } from './incident-file.js';
+import { defaultRuntimeDir, openRuntimeDir } from './runtime-dir.js';
+import { type TraceParts, TraceRecorder } from './trace.js';
+import { Witness } from './witness.js';
+
+/** As much as anybody may ask for: five tables of 2,000 processes. */
+const PIPE_BYTES = 1024 * 1024;
+
+/** A trace holds names, no arguments. */
+const TRACE_MODE = 0o640;
+
+const CHILD_START_MS_MAX = 2000;
+const LOOK_MS = 1;
+
+/** What keeps what happens, and the same for the rehearsal, which keeps nothing. */
+export interface Witnesses {
+  witness: Witness;
+  /** One for a guard in the rehearsal, which does all the work. */
+  rehearsed: (policy: RecordedPolicy, parts: TraceParts) => Witness;
+}
+
+/**
+ * As `options` ask for it; says what can't be kept.
+ * @throws FatalError if the trace that was asked for can't be written
+ */
+export function openWitnesses(
+  options: GuardOptions,
+  policy: RecordedPolicy,
+  hooks: Hooks,
+  parts: TraceParts,
+): Witnesses {
+  const keeps = options.keepsIncidents;
+  const directory = keeps ? openRuntimeDir(options.runtimeDir ?? defaultRuntimeDir(), parts.log) : null;
+  const file = directory === null ? null : IncidentFile.in(directory);
+  const pressure = new PressureAveragesFile(options.procfs, keeps);
+  const trace = options.record === null ? null : openTrace(options, options.record, hooks, parts);
+  const nowhere = trace === null ? -1 : open(cString('/dev/null'), O_WRONLY);
+  return {
+    witness: new Witness(new IncidentRecorder(file, policy, { ...parts, pressure }), trace),
+    rehearsed: (rehearsedPolicy, stage) => {
+      const incidents = keeps ? IncidentFile.nowhere() : null;
+      const recorder = new IncidentRecorder(incidents, rehearsedPolicy, { ...stage, pressure });
+      return new Witness(recorder, trace === null ? null : new TraceRecorder(nowhere, 0, stage));
+    },
+  };
+}
+
+function openTrace(options: GuardOptions, path: string, hooks: Hooks, parts: TraceParts): TraceRecorder {
+  const refuse = (what: string): never => {
+    throw new FatalError(EXIT_OTHER, `--record ${path}: ${what} (valid: a file that can be written to)`);
+  };
+  const stdout = openTruncated(cString(path), TRACE_MODE);
+  if (stdout < 0) return refuse(strerror(-stdout));
+  const pipe = openPipe(PIPE_BYTES);
+  if (typeof pipe === 'number') return refuse(strerror(-pipe));
+  const pid = startCat({ stdin: pipe.readFd, stdout });
+  if (pid === 0) return refuse('cat could not be started');
+  close(pipe.readFd);
+  close(stdout);
+  // The guard never chooses it.
+  hooks.companionPid = pid;
+  const trace = new TraceRecorder(pipe.writeFd, pid, parts);
+  trace.begin(JSON.stringify(headerOf(options, parts)));
+  sayTrace(parts.log, path);
+  return trace;
+}
+
+function sayTrace(log: Log, path: string): void {
+  log.begin('start').text('Recording to ').foreign(path);
+  log.end();
+}
+
+/** Returns the child's pid, or 0. It ends when the guard does, with its input. */
+function startCat(streams: { stdin: number; stdout: number }): number {
+  const program = ['/bin/cat', '/usr/bin/cat'].find((path) => existsSync(path));
+  if (program === undefined) return 0;
+  const slot = new SpawnSlot(program, [cString('cat')], [], streams);
+  slot.start(() => undefined);
+  const untilMs = monotonicMs() + CHILD_START_MS_MAX;
+  const wait = new Int32Array(new SharedArrayBuffer(4));
+  while (slot.startedPid() === 0 && monotonicMs() < untilMs) Atomics.wait(wait, 0, 0, LOOK_MS);
+  return slot.startedPid();
+}
+
+function headerOf(options: GuardOptions, { sampler }: TraceParts): TraceHeader {
+  const { persona, limits, selection, patterns, sparesWayIn, killGroup, killAfterMs, kernelOom, dryrun } = options;
+  const preHook = options.beforeKill !== null;
+  return {
+    schema: TRACE_SCHEMA,
+    kind: 'trace',
+    version: VERSION,
+    startedUnixMs: Date.now(),
+    policy: { persona, limits, selection, patterns, sparesWayIn, killGroup, killAfterMs, kernelOom, dryrun, preHook },
+    machine: {
+      memTotalKib: sampler.memory.memTotalKib,
+      swapTotalKib: sampler.memory.swapTotalKib,
+      kernel: release(),
+      arch: arch(),
+    },
+  };
+}
