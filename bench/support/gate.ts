@@ -9,6 +9,7 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { PerformanceObserver } from 'node:perf_hooks';
 import { Moment, monotonicMs } from '../../native-shims/clock.js';
+import { compileAtNextCall, setEngineFlag } from '../../native-shims/engine.js';
 import { O_RDONLY, open } from '../../native-shims/files.js';
 import { cString } from '../../native-shims/libc.js';
 import { PollSet } from '../../native-shims/poll.js';
@@ -71,12 +72,15 @@ const sweep = (): void => {
 };
 
 /** Kills are dear. */
+const RUNS_UNTIL_KNOWN = 3;
 const COMPILED_AFTER = kills ? 100 : 1000;
 /** What is done besides what is measured. */
 const WARM_SHARE = 1 / 20;
 
 /** Who is going to be killed, one at each run. Only in a PID namespace of its own (bench/gate.mjs). */
-const children = kills ? startChildren(COMPILED_AFTER + Math.ceil(Number(times) * (1 + WARM_SHARE)) + 1) : [];
+const children = kills
+  ? startChildren(COMPILED_AFTER + RUNS_UNTIL_KNOWN + 1 + Math.ceil(Number(times) * (1 + WARM_SHARE)) + 1)
+  : [];
 let killed = 0;
 const never = copyLimits(NEVER);
 const term = copyLimits(ALWAYS_TERM);
@@ -167,6 +171,12 @@ if (run === undefined) throw new Error(`no such work: ${work} (valid: ${Object.k
 // What the guard does only once a kill is compiled for this only.
 for (let i = 0; i < COMPILED_AFTER; i++) run();
 await sealGuard(prepared, log);
+// The guard is compiled; what calls it here would make garbage of its own.
+setEngineFlag('--opt');
+for (let i = 0; i < RUNS_UNTIL_KNOWN; i++) run();
+compileAtNextCall([{ prototype: WORK }]);
+run();
+setEngineFlag('--no-opt');
 for (let i = Number(times) * WARM_SHARE; i > 0; i--) run();
 // What that and the rehearsal have left is not the work's. Only the young: a full collection would throw compiled code away.
 (globalThis.gc as unknown as (options: object) => void)({ type: 'minor' });

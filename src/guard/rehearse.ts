@@ -17,6 +17,7 @@
  */
 import { existsSync } from 'node:fs';
 import { Moment, monotonicMs, threadCpuMs } from '../../native-shims/clock.js';
+import { compileAtNextCall } from '../../native-shims/engine.js';
 import { turn } from '../../native-shims/event-loop.js';
 import { close, O_RDONLY, open } from '../../native-shims/files.js';
 import { cString } from '../../native-shims/libc.js';
@@ -30,8 +31,11 @@ import { DEFAULT_KILL_AFTER_MS } from '../decide/ladder.js';
 import { emptyReading, RuleWatch } from '../decide/pressure-rule.js';
 import { emptyMeminfo, type Meminfo } from '../kernel/meminfo.js';
 import { Log } from '../report/log.js';
+import { CgroupTree } from '../sample/cgroup-tree.js';
 import type { MemorySampler } from '../sample/memory-sampler.js';
 import type { PidFiles } from '../sample/pid-files.js';
+import { PressureFile, ReclaimFile } from '../sample/pressure-file.js';
+import { PressureTrigger } from '../sample/pressure-trigger.js';
 import { type NamePatterns, ProcessScan } from '../sample/process-scan.js';
 import { CandidateTable } from '../shared/candidates.js';
 import type { Limits } from '../shared/limits.js';
@@ -40,10 +44,11 @@ import { DEFAULT_RULE, type PressureRule } from '../shared/rules.js';
 import { copySelection, type SelectionPolicy } from '../shared/selection.js';
 import { emptyVictim } from '../shared/victim.js';
 import { Aftermath, type Instruments } from './aftermath.js';
+import { CgroupWatches } from './cgroup-watches.js';
 import { copyPolicy, Guard, type GuardParts } from './guard.js';
 import type { Headroom } from './headroom.js';
 import type { Witnesses } from './open-witness.js';
-import { openPressureRules, RULE_POLL_SLOTS } from './pressure-rules.js';
+import { openPressureRules, PressureRules, RULE_POLL_SLOTS } from './pressure-rules.js';
 import { ProcessList } from './process-list.js';
 import { Selector } from './selector.js';
 import type { Shortlist } from './shortlist.js';
@@ -103,6 +108,8 @@ const ALWAYS_KILL: Limits = { memTermPercent: 100, memKillPercent: 100, swapTerm
 /** As many looks of rules as it takes until they are compiled, in bounds for slow machines; and how far apart they are. */
 const RULE_LOOKS = 800;
 const RULE_LOOKS_ONCE = 20;
+/** What is called with so many kinds of objects in so many ways that the compiler would give up on some of it for long. */
+const RULE_PATH = [PressureRules, RuleWatch, CgroupWatches, CgroupTree, PressureFile, ReclaimFile, PressureTrigger];
 const RULES_MS_MAX = 300;
 const RULE_LOOKS_PER_SELECTION = 16;
 const RULE_APART_MS = 30.25;
@@ -373,6 +380,7 @@ export async function rehearseRules(
   const moving = emptyReading();
   const moved = new RuleWatch(DEFAULT_RULE);
   for (let look = 0; look < (whole ? RULE_LOOKS : RULE_LOOKS_ONCE) && monotonicMs() < untilMs; look++) {
+    if (whole && look === RULE_LOOKS / 2) compileAtNextCall(RULE_PATH);
     // Far, near and below the bound; time with fractions, a second and more apart at times.
     low.memAvailableKib = Math.floor((memory.memAvailableKib * (look % 8)) / 8);
     now.ms += look % 5 === 0 ? RULE_FAR_APART_MS : RULE_APART_MS;

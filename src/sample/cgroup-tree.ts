@@ -274,7 +274,9 @@ export class CgroupTree {
     for (;;) {
       while ((this.offsets[depth] as number) < (this.lengths[depth] as number)) {
         const at = this.offsets[depth] as number;
-        this.offsets[depth] = at + dirents.readUInt16LE(at + DIRENT_RECLEN_OFFSET);
+        // Not readUInt16LE: this runs too seldom for Node's function to be compiled into it, and called it makes garbage.
+        const reclen = at + DIRENT_RECLEN_OFFSET;
+        this.offsets[depth] = at + (dirents[reclen] as number) + 256 * (dirents[reclen + 1] as number);
         if (dirents[at + DIRENT_TYPE_OFFSET] === DT_DIR && this.offer(depth, dirents, at, walker)) return true;
       }
       this.offsets[depth] = 0;
