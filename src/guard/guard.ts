@@ -273,10 +273,11 @@ export class Guard {
     return step;
   }
 
-  /** Whether memory is low and yet nobody is to be killed for it now. */
+  /** Whether memory is low and yet nobody is to be killed for it now. A rule's reason is another one: memory need not be low. */
   private holdsBack(level: Level): boolean {
     const { aftermath } = this.parts;
     if (aftermath === null || this.phase !== 'watching' || level === LEVEL_NONE) return false;
+    if (this.facts.levelOfRule !== LEVEL_NONE) return false;
     return aftermath.holdsBack(level, this.now);
   }
 
