@@ -1,7 +1,7 @@
 /*
  * bench:idle: what a guard costs while it has nothing to do, and how soon after its start it guards; side by side with
- * Debian's earlyoom and nohang, and with two floors: programs that do nothing but sleep for a second and read /proc/meminfo,
- * in C and in Node.
+ * Debian's earlyoom and nohang, and with three floors: programs that do nothing but sleep for a second and read /proc/meminfo,
+ * in C and in Node, and one in Node that only sleeps.
  *
  *   npm run bench:idle [-- --seconds 60 --near-seconds 20 --runs 10]
  *
@@ -77,6 +77,7 @@ const stamp = compile(scratch, 'stamp');
 const crowdProgram = compile(scratch, 'crowd');
 copyFileSync(process.execPath, path.join(scratch, 'node'));
 copyFileSync(process.execPath, path.join(scratch, 'node-floor'));
+copyFileSync(process.execPath, path.join(scratch, 'node-asleep'));
 const env = { PATH: `${scratch}:${process.env.PATH}` };
 
 const earlyoomBasis = /v1\.[0-7]\b/.test(about.earlyoom) ? 'total' : 'user';
@@ -92,6 +93,11 @@ const FLOORS = [
     name: 'Node floor',
     program: 'node-floor',
     far: () => [path.join(import.meta.dirname, 'support/floor.cjs'), path.join(ROOT, 'node_modules/koffi')],
+  },
+  {
+    name: 'Node that only sleeps',
+    program: 'node-asleep',
+    far: () => [path.join(import.meta.dirname, 'support/floor.cjs'), path.join(ROOT, 'node_modules/koffi'), 'asleep'],
   },
 ];
 
