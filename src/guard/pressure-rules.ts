@@ -29,6 +29,8 @@ const GATE_MARGIN_PERCENT = 5;
 /** Between two looks, below that; and while a stall is under way: a tenth of the default window. */
 const NEAR_WAIT_MS = 250;
 const CLOSE_WAIT_MS = 50;
+/** Ticks may be closer than that near the limits, and a look takes twice what a tick does: those in between do without. */
+const BETWEEN_LOOKS_MS = 40;
 /** A hundred times what the look at one cgroup costs (60 us), so that many of them take no more than 1 % of a core. */
 const CLOSE_WAIT_MS_PER_CGROUP = 6;
 
@@ -63,6 +65,8 @@ export class PressureRules {
   private fired: RuleWatch | null = null;
   private firedCgroup: CgroupWatch | null = null;
   private lookedMs = A_FRACTION;
+  private machineLookedMs = A_FRACTION;
+  private machineWaitMs = NEAR_WAIT_MS;
 
   constructor(private readonly parts: RuleParts) {
     const { rules, machine } = parts;
@@ -99,13 +103,14 @@ export class PressureRules {
     this.fired = null;
     this.firedCgroup = null;
     this.lookedMs = now.ms;
-    this.waitMs = WAIT_MS_MAX;
     const near = this.isNear(memory);
+    this.waitMs = near ? this.machineWaitMs : WAIT_MS_MAX;
     if (cgroups !== null) this.findCgroups(cgroups, now);
     const due = cgroups?.isDue(now) === true;
-    if (!near && !due) return LEVEL_NONE;
+    const machineDue = near && now.ms - this.machineLookedMs >= BETWEEN_LOOKS_MS;
+    if (!machineDue && !due) return LEVEL_NONE;
     this.readRefaults();
-    if (near) this.lookAtMachine(memory, now);
+    if (machineDue) this.lookAtMachine(memory, now);
     if (cgroups !== null && due) this.lookAtCgroups(cgroups, memory, now);
     return this.levelOfFired();
   }
@@ -191,12 +196,17 @@ export class PressureRules {
   }
 
   private lookAtMachine(memory: MemoryLevels, now: Moment): void {
-    this.waitMs = NEAR_WAIT_MS;
-    if (!this.readMachine()) return;
+    this.machineLookedMs = now.ms;
+    this.machineWaitMs = NEAR_WAIT_MS;
+    if (this.readMachine()) this.askMachineRules(memory, now);
+    this.waitMs = this.machineWaitMs;
+  }
+
+  private askMachineRules(memory: MemoryLevels, now: Moment): void {
     for (let rule = 0; rule < this.machineRules.length; rule++) {
       const watch = this.machineRules[rule] as RuleWatch;
       if (watch.look(this.reading, memory, now) && this.fired === null) this.fired = watch;
-      if (watch.isStirring) this.waitMs = CLOSE_WAIT_MS;
+      if (watch.isStirring) this.machineWaitMs = CLOSE_WAIT_MS;
     }
   }
 
