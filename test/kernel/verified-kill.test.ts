@@ -112,7 +112,7 @@ describeIf(namespacesWork, 'needs unshare --pid (root)', 'a tmpfs that fills mem
 
   it('the control: as earlyoom, one after another', async () => {
     const result = await withBallast(() =>
-      fire({ ...FILLED, untilStderr: 'nothing', timeoutMs: 2000 }, [], 'earlyoom'),
+      fire({ ...FILLED, untilStderr: 'nothing', timeoutMs: 8000 }, [], 'earlyoom'),
     );
     expect(died(result)).toBeGreaterThan(1);
   });
