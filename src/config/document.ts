@@ -4,7 +4,7 @@
  */
 import { wrap } from '../shared/wrap.js';
 import { MATCH_ROWS } from './match.js';
-import { RULE_KEYS, RULES_DESCRIPTION, type RuleKeyRow } from './rules.js';
+import { RULE_KEYS, RULES_DESCRIPTION } from './rules.js';
 import { CONFIG_TABLE, type KeyRow, type SectionRow } from './schema.js';
 
 interface Document {
@@ -125,46 +125,32 @@ function manualSections(): string[] {
 }
 
 function manualMatch(): string[] {
-  const rows = MATCH_ROWS.flatMap(({ name, description, valid, example }) => [
-    '.TP',
-    `.B ${roff(name)}`,
-    ...sentences(description),
-    '.br',
-    `Valid: ${roff(valid)}.`,
-    '.br',
-    `Example: ${roff(`${name} = ${toml(example)}`)}`,
-  ]);
+  const rows = MATCH_ROWS.flatMap((row) => manualItem(`.B ${roff(row.name)}`, row));
   return ['.SS [[match]]', ...sentences(MATCH_TEXT), 'On the command line: \\-\\-match.', ...rows];
 }
 
 function manualRules(): string[] {
-  return ['.SS [[rule]]', ...sentences(RULES_DESCRIPTION), ...RULE_KEYS.flatMap(manualRuleEntry)];
-}
-
-function manualRuleEntry(key: RuleKeyRow): string[] {
-  return [
-    '.TP',
-    `.BR ${roff(key.name)} " = " ${quoted(toml(key.default))}`,
-    ...sentences(key.description),
-    '.br',
-    `Valid: ${roff(key.valid)}.`,
-    '.br',
-    `Example: ${roff(`${key.name} = ${toml(key.example)}`)}`,
-  ];
+  const rows = RULE_KEYS.flatMap((key) => manualItem(headOf(key), key));
+  return ['.SS [[rule]]', ...sentences(RULES_DESCRIPTION), ...rows];
 }
 
 function manualEntry(key: KeyRow): string[] {
-  return [
-    '.TP',
-    `.BR ${roff(key.name)} " = " ${quoted(toml(key.default))}`,
-    ...sentences(key.description),
-    '.br',
-    `Valid: ${roff(key.valid)}.`,
-    '.br',
-    `On the command line: ${roff(key.option)}.`,
-    '.br',
-    `Example: ${roff(`${key.name} = ${toml(key.example)}`)}`,
-  ];
+  return manualItem(headOf(key), key, '.br', `On the command line: ${roff(key.option)}.`);
+}
+
+/** A key and its default. */
+function headOf(key: { name: string; default: string | boolean }): string {
+  return `.BR ${roff(key.name)} " = " ${quoted(toml(key.default))}`;
+}
+
+/** One of a list; `more` goes before the example. */
+function manualItem(
+  head: string,
+  { name, description, valid, example }: Pick<KeyRow, 'name' | 'description' | 'valid' | 'example'>,
+  ...more: string[]
+): string[] {
+  const last = `Example: ${roff(`${name} = ${toml(example)}`)}`;
+  return ['.TP', head, ...sentences(description), '.br', `Valid: ${roff(valid)}.`, ...more, '.br', last];
 }
 
 /** roff wants a sentence to begin on a line of its own. */
