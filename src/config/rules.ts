@@ -111,7 +111,7 @@ export const RULE_KEYS: readonly RuleKeyRow[] = [
   {
     name: 'action',
     description:
-      'The first signal: "term" for SIGTERM (SIGKILL follows after 10 s), "kill" for SIGKILL. With scope = "cgroup" it is "kill" unless it is set.',
+      'The first signal: "term" for SIGTERM (SIGKILL follows when the stall goes on), "kill" for SIGKILL. With scope = "cgroup" it is "kill" unless it is set.',
     valid: '"term" or "kill"; "kill" with scope = "cgroup"',
     default: 'term',
     example: 'term',

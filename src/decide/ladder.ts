@@ -41,7 +41,7 @@ export type Step =
   | 'signal'
   /** Memory has recovered before the signal. */
   | 'let-go'
-  /** SIGTERM was sent, and memory has fallen to the SIGKILL limit. */
+  /** SIGTERM was sent, and memory has fallen to the SIGKILL limit, or the stall goes on. */
   | 'escalate-by-limit'
   /** SIGTERM was ignored for `killAfterMs`. */
   | 'escalate-by-time'

@@ -31,7 +31,7 @@ import {
   type Step,
 } from '../decide/ladder.js';
 import { levelOf } from '../decide/limits.js';
-import { sayEscalatingWhy, sayStuck } from '../report/aftermath-messages.js';
+import { sayEscalatingByRule, sayEscalatingWhy, sayStuck } from '../report/aftermath-messages.js';
 import type { Log } from '../report/log.js';
 import {
   sayDidNotExit,
@@ -47,7 +47,7 @@ import { sayNotWhole, sayWholeCgroup } from '../report/rule-messages.js';
 import type { MemorySampler } from '../sample/memory-sampler.js';
 import type { PressureTrigger } from '../sample/pressure-trigger.js';
 import type { Outcome } from '../shared/incident.js';
-import { copyLimits, LEVEL_NONE, type Level, type Limits } from '../shared/limits.js';
+import { copyLimits, LEVEL_KILL, LEVEL_NONE, type Level, type Limits } from '../shared/limits.js';
 import type { Persona } from '../shared/options.js';
 import { emptyVictim } from '../shared/victim.js';
 import type { Aftermath } from './aftermath.js';
@@ -409,6 +409,7 @@ export class Guard {
     if (result < 0) return this.failed(-result);
     this.parts.witness.signalled(signal, this.now);
     this.parts.aftermath?.signalled(this.victim);
+    if (signal === SIGTERM) this.parts.rules?.asked(this.parts.sampler.memory, this.now);
     this.enter(signal === SIGKILL ? 'killing' : 'terminating');
     this.release();
   }
@@ -420,10 +421,13 @@ export class Guard {
   }
 
   private escalate(byLimit: boolean): void {
-    const { log } = this.parts;
+    const { log, sampler } = this.parts;
+    const { limits, killAfterMs } = this.policy;
     const afterMs = this.now.ms - this.signalledMs;
+    const byRule = byLimit && levelOf(sampler.memory, limits) !== LEVEL_KILL;
     if (this.policy.persona === 'earlyoom') sayEscalating(log, afterMs);
-    else sayEscalatingWhy(log, afterMs, byLimit, this.policy.killAfterMs);
+    else if (byRule) sayEscalatingByRule(log, afterMs);
+    else sayEscalatingWhy(log, afterMs, byLimit, killAfterMs);
     const result = this.parts.target.signal(SIGKILL);
     if (result < 0) return this.failed(-result);
     this.parts.witness.signalled(SIGKILL, this.now);

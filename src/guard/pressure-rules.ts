@@ -6,7 +6,10 @@
  * trigger has woken the guard. While a stall is under way there is a look each CLOSE_WAIT_MS.
  *
  *   look     nobody is being killed: does a rule fire?
- *   follow   somebody is being killed because one has fired: is there still reason to?
+ *   follow   somebody is being killed: is there still reason to, if it is because one has fired?
+ *   asked    the victim has got SIGTERM, for a rule or for a limit: the windows begin anew. A stall that is at a rule's share by
+ *            what was measured since asks for SIGKILL: who has to be read from swap to end in good order stalls like all
+ *            others (7.6 s were measured, test/vm)
  *   restart  that is over: all windows begin anew, so that the next kill is due to what is measured from now on
  */
 import { A_FRACTION, type Moment } from '../../native-shims/clock.js';
@@ -116,21 +119,23 @@ export class PressureRules {
   }
 
   /**
-   * Looks at the rule that has fired. Returns its level as long as there is reason for the kill.
-   * @param asked  the victim was asked already: then the stall has to go on, too
+   * Looks on while somebody is being killed. Returns the level of the rule that has fired as long as there is reason for the kill.
+   * @param asked  the victim was asked already: then it is SIGKILL's if the stall goes on, and none if it does not
    */
   follow(memory: MemoryLevels, asked: boolean, now: Moment): Level {
-    const { fired, firedCgroup } = this;
-    if (fired === null) return LEVEL_NONE;
-    // No matter how often the tick comes while somebody dies.
-    if (now.ms - this.lookedMs >= CLOSE_WAIT_MS) {
-      this.lookedMs = now.ms;
-      this.readRefaults();
-      if (firedCgroup !== null) this.parts.cgroups?.follow(firedCgroup, this.reading, memory, now);
-      else if (this.readMachine()) fired.look(this.reading, memory, now);
-    }
+    // A kill by the limits is followed once it was asked, where the rules for the machine look at all.
+    if (this.fired === null && !(asked && this.isNear(memory))) return LEVEL_NONE;
     this.waitMs = CLOSE_WAIT_MS;
-    return asked && !fired.holds ? LEVEL_NONE : this.recheck(memory);
+    // No matter how often the tick comes while somebody dies.
+    if (now.ms - this.lookedMs >= CLOSE_WAIT_MS) this.lookOn(memory, now);
+    if (!asked) return this.recheck(memory);
+    return this.stallGoesOn(memory) ? LEVEL_KILL : LEVEL_NONE;
+  }
+
+  /** SIGTERM was sent just now: from here on only a stall that goes on counts. */
+  asked(memory: MemoryLevels, now: Moment): void {
+    this.restartAll(now);
+    if (this.fired !== null || this.isNear(memory)) this.lookOn(memory, now);
   }
 
   /** The level of the rule that has fired, if memory as it is now bears it out. */
@@ -149,8 +154,7 @@ export class PressureRules {
   /** A kill is over, or came to nothing. */
   restart(now: Moment): void {
     this.yieldToLimits();
-    for (let rule = 0; rule < this.machineRules.length; rule++) (this.machineRules[rule] as RuleWatch).restart(now);
-    this.parts.cgroups?.restart(now);
+    this.restartAll(now);
   }
 
   /** Says which rule has fired, and by what. */
@@ -183,6 +187,32 @@ export class PressureRules {
   private isNear(memory: MemoryLevels): boolean {
     const totalKib = memory.memAvailableKib + memory.anonPagesKib;
     return 100 * memory.memAvailableKib <= (this.gatePercent + GATE_MARGIN_PERCENT) * totalKib && this.gatePercent > 0;
+  }
+
+  private restartAll(now: Moment): void {
+    for (let rule = 0; rule < this.machineRules.length; rule++) (this.machineRules[rule] as RuleWatch).restart(now);
+    this.parts.cgroups?.restart(now);
+  }
+
+  /** Takes in a look while somebody is being killed: at the cgroup whose rule has fired, or at the machine. */
+  private lookOn(memory: MemoryLevels, now: Moment): void {
+    const { firedCgroup } = this;
+    this.lookedMs = now.ms;
+    this.readRefaults();
+    if (firedCgroup !== null) return this.parts.cgroups?.follow(firedCgroup, this.reading, memory, now);
+    if (!this.readMachine()) return;
+    for (let rule = 0; rule < this.machineRules.length; rule++) {
+      (this.machineRules[rule] as RuleWatch).look(this.reading, memory, now);
+    }
+  }
+
+  /** Whether a rule whose kill this is, or any of the machine's for one by the limits, holds, and memory as it is now bears it out. */
+  private stallGoesOn(memory: MemoryLevels): boolean {
+    if (this.fired !== null) return holdsNow(this.fired, memory);
+    for (let rule = 0; rule < this.machineRules.length; rule++) {
+      if (holdsNow(this.machineRules[rule] as RuleWatch, memory)) return true;
+    }
+    return false;
   }
 
   private findCgroups(cgroups: CgroupWatches, now: Moment): void {
@@ -240,6 +270,11 @@ export class PressureRules {
     if (this.fired === null) return LEVEL_NONE;
     return this.fired.rule.action === 'kill' ? LEVEL_KILL : LEVEL_TERM;
   }
+}
+
+function holdsNow(watch: RuleWatch, memory: MemoryLevels): boolean {
+  watch.recheck(memory);
+  return watch.holds && watch.isCorroborated;
 }
 
 /**

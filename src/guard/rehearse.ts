@@ -389,6 +389,7 @@ export async function rehearseRules(
     moved.look(moving, low, now);
     rehearsed.look(low, now);
     rehearsed.follow(low, look % 2 === 0, now);
+    if (look % 16 === 0) rehearsed.asked(low, now);
     rehearsed.recheck(low);
     rehearsed.sayFired();
     if (look % RULE_LOOKS_PER_SELECTION === 0 && rehearsed.cgroup !== null) {
@@ -397,6 +398,8 @@ export async function rehearseRules(
       selector.firstProtected();
     }
     if (look % 3 === 0) rehearsed.restart(now);
+    // A kill by the limits.
+    rehearsed.follow(low, true, now);
     if (look % 64 === 0) moved.restart(now);
     await watch.rest();
   }

@@ -49,6 +49,13 @@ export function sayEscalatingWhy(log: Log, afterMs: number, byLimit: boolean, ki
   log.end();
 }
 
+/** `escalating to SIGKILL after 0.250 seconds: tasks still stall for memory (PSI rule)` */
+export function sayEscalatingByRule(log: Log, afterMs: number): void {
+  const line = log.begin('warn').text('escalating to SIGKILL after ');
+  line.fixed(afterMs / MS_PER_S, 3).text(' seconds: tasks still stall for memory (PSI rule)');
+  log.end();
+}
+
 /** `process 7378 is stuck in the kernel (state D): put aside, others are chosen` */
 export function sayStuck(log: Log, pid: number): void {
   const line = log.begin('warn').text('process ').integer(pid);

@@ -25,7 +25,7 @@ export interface PressureRule {
   swapFreeBelowPercent: number | null;
   /** Evidence: pages that had just been dropped are read again, or processes reclaim memory themselves. */
   refaults: boolean;
-  /** The first signal. */
+  /** The first signal. SIGKILL follows SIGTERM when the stall goes on. */
   action: 'term' | 'kill';
   /** Who is signalled: the largest process (by the guard's ranking) of what the rule watches, or a whole cgroup. */
   scope: 'largest' | 'cgroup';

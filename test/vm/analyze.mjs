@@ -5,7 +5,11 @@ import path from 'node:path';
 const KIB_PER_MIB = 1024;
 const LIMIT_PERCENT = 5;
 
-const SAMPLE = { t: 0, availKib: 1, anonKib: 2, full10: 5 };
+const SAMPLE = { t: 0, availKib: 1, anonKib: 2, full10: 5, fullUs: 6 };
+
+/** A machine on which everybody stalls for this share of this time has not got over it. */
+const STALL_SHARE = 0.4;
+const STALL_S = 0.5;
 
 function text(directory, name) {
   const file = path.join(directory, name);
@@ -38,7 +42,7 @@ export function analyze(directory) {
   const kernel = kernelKills(text(directory, 'dmesg.txt'), start);
   const ended = /NOBODY KILLED IT IN TIME/.test(events);
   const killed = [...signals, ...kernel.global, ...kernel.local].map(
-    ({ by, what, atS }) => `${by}: ${what} at ${atS.toFixed(1)}`,
+    ({ by, what, atS, rule }) => `${by}: ${what} at ${atS.toFixed(1)}${rule ? ` (rule ${rule})` : ''}`,
   );
   return {
     failure: null,
@@ -51,6 +55,7 @@ export function analyze(directory) {
     fullMaxPercent: Number(Math.max(...from.map((row) => row[SAMPLE.full10])).toFixed(1)),
     gapS: longestGap(rows(directory, 'hbexec.tsv'), start - 0.5, endOfHog + 2),
     limitToBackS: limitToBack(from),
+    overS: overAfter(from, start),
     kernelOom: kernel.global.length > 0,
     othersLost: othersLost(directory, events),
   };
@@ -63,9 +68,22 @@ function longestGap(beats, from, to) {
   return gaps.length === 0 ? Number.POSITIVE_INFINITY : Number(Math.max(...gaps).toFixed(2));
 }
 
+const isLow = (row) => (row[SAMPLE.availKib] * 100) / (row[SAMPLE.availKib] + row[SAMPLE.anonKib]) <= LIMIT_PERCENT;
+
+/** When the last sample was at or below the limit, or everybody had stalled (PSI full) before it, s after the start; null: never. */
+function overAfter(samples, start) {
+  let last = null;
+  let before = 0;
+  for (const row of samples) {
+    while (samples[before][SAMPLE.t] < row[SAMPLE.t] - STALL_S) before++;
+    const stalledS = (row[SAMPLE.fullUs] - samples[before][SAMPLE.fullUs]) / 1e6;
+    if (isLow(row) || stalledS >= STALL_SHARE * STALL_S) last = row[SAMPLE.t] - start;
+  }
+  return last === null ? null : Number(last.toFixed(1));
+}
+
 /** From the first sample at or below 5 % of user mem total to the first after it that is above again; null if it never was. */
 function limitToBack(samples) {
-  const isLow = (row) => (row[SAMPLE.availKib] * 100) / (row[SAMPLE.availKib] + row[SAMPLE.anonKib]) <= LIMIT_PERCENT;
   const first = samples.findIndex(isLow);
   if (first === -1) return null;
   const back = samples.slice(first).find((row) => !isLow(row));
@@ -79,12 +97,18 @@ const SIGNAL_LINES = [
   /^\[ *([\d.]+)\] .*?(Killed) (\S+) due to/,
 ];
 
+/** Our own words for why: a PSI rule, or the limits. */
+const RULE_LINE = /PSI rule "([^"]+)".*?: (?:some|full) [\d.]+ % of/;
+
 function guardSignals(log, start) {
+  let rule = null;
   return log.split('\n').flatMap((line) => {
+    if (line.includes('low memory!')) rule = null;
+    else rule = RULE_LINE.exec(line)?.[1] ?? rule;
     const match = SIGNAL_LINES.map((pattern) => pattern.exec(line)).find((found) => found !== null);
     const atS = match === undefined ? -1 : Number(match[1]) - start;
     // Lines from before belong to the case before.
-    return match === undefined || atS < 0 ? [] : [{ by: 'guard', what: `${match[2]} ${match[3]}`, atS }];
+    return match === undefined || atS < 0 ? [] : [{ by: 'guard', what: `${match[2]} ${match[3]}`, atS, rule }];
   });
 }
 

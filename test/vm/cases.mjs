@@ -5,7 +5,9 @@
  *   hog        the guard signals, and the hog is gone before its time (waitS) is up
  *   noKernelOom  the kernel's OOM killer does not fire
  *   gap        longest pause of the heartbeat, s, below this
+ *   overS      memory is above the limit and tasks get on, s after the hog began, for good
  *   others     nobody else dies, sshd and systemd's daemons live
+ *   rule       the first kill is this PSI rule's, not the limits'
  *   nobody     the guard signals nobody: what happens is not its business, or no kill would help
  */
 
@@ -43,6 +45,12 @@ const own = (name, hog, options = {}) => ({
 
 const THROTTLED_SWAP = { SWAP_MB: '512', SWAP_BPS: '60000000' };
 
+/**
+ * stress-ng's VM stressors: MIB in two processes, written over and over for 20 s.
+ * oomable: who is killed stays dead. stress-ng gives those who hold the memory oom_score_adj 1000.
+ */
+const stress = (mib) => `stress-ng --vm 2 --vm-bytes ${mib}M --vm-keep --vm-populate --oomable -t 20s`;
+
 export const BOOTS = [
   {
     name: 'noswap',
@@ -66,6 +74,23 @@ export const BOOTS = [
     title: 'livelock: no swap, root disk at 20 MB/s, file-backed working set, the hog stops at 708 MiB',
     env: { ROOT_BPS: '20000000', TIMEOUT: '420' },
     cases: each('livelock', 'hog balloon 50 708 400', { filesPerS: 5000, waitS: 30 }),
+  },
+  {
+    name: 'thrash',
+    title: 'thrashing: stress-ng on 512 MiB swap at 60 MB/s',
+    env: THROTTLED_SWAP,
+    cases: [
+      ...each('thrash-swap', stress(1400), { waitS: 40, must: { gap: 1, overS: 5 } }),
+      // -s 10,5: the limits wait for free swap to be short, and so the rule comes first.
+      own('thrash-rule', stress(1400), { waitS: 40, args: '-s 10,5', must: { gap: 1, overS: 15, rule: 'thrashing' } }),
+      // The default options, above the limits: the files count as available and are in use. The swap device's own queue takes up to
+      // a second to drain after the kill; 0.93 s were measured.
+      own('thrash-files', stress(1100), {
+        waitS: 40,
+        filesPerS: 5000,
+        must: { gap: 2, overS: 15, rule: 'thrashing' },
+      }),
+    ],
   },
   {
     name: 'further',

@@ -49,6 +49,12 @@ start_guard() {
     oom-backstop-root)
       systemd-run --quiet --unit=oom-backstop-root -p OOMScoreAdjust=-900 /usr/local/bin/oom-backstop -r 3600
       ;;
+    oom-backstop)
+      # As an admin would: the shipped unit's own -r, and what this case adds.
+      [ -n "$guard_args" ] && echo "OOM_BACKSTOP_ARGS=\"-r 3600 $guard_args\"" >/etc/default/oom-backstop
+      systemctl start oom-backstop
+      rm -f /etc/default/oom-backstop
+      ;;
     *) systemctl start "$(guard_unit "$1")" ;;
   esac
 }
@@ -142,7 +148,9 @@ run() {
   fi
   during() { :; }
   hog_scope() { scope work.slice runaway "$@"; }
+  guard_args=
 }
+guard_args=
 hog_scope() { scope work.slice runaway "$@"; }
 
 systemctl is-system-running --wait >/dev/null

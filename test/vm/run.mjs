@@ -91,6 +91,7 @@ function tableOf(results) {
     'longest gap, s',
     'PSI full max, %',
     'limit → memory back, s',
+    'over after, s',
     'kernel OOM',
     'others lost',
     'verdict',
@@ -103,6 +104,7 @@ function tableOf(results) {
     result.gapS,
     result.fullMaxPercent,
     result.limitToBackS ?? '–',
+    result.overS ?? '–',
     result.kernelOom ? 'yes' : 'no',
     result.othersLost.join(', ') || '–',
     verdictOf(result),
@@ -182,7 +184,7 @@ function runBoot(boot) {
 }
 
 /** The lines of cases.sh for one case. */
-function guestLines({ name, guard, hog, waitS = 75, filesPerS = 0, bystanderMib = 150, before }) {
+function guestLines({ name, guard, hog, waitS = 75, filesPerS = 0, bystanderMib = 150, before, args = '' }) {
   const prepare = {
     'memory-max':
       'hog_scope() { systemd-run --quiet --scope --slice=work.slice --unit=runaway -p MemoryMax=300M choom -n 0 -- "$@"; }',
@@ -192,7 +194,8 @@ function guestLines({ name, guard, hog, waitS = 75, filesPerS = 0, bystanderMib 
     'stop-journald':
       'during() { systemctl kill -s STOP systemd-journald; while kill -0 $hog 2>/dev/null; do sleep 0.2; done; sleep 1; systemctl kill -s CONT systemd-journald; }',
   };
-  return `${before === undefined ? '' : `${prepare[before]}\n`}run ${name} ${guard} ${waitS} ${filesPerS} ${bystanderMib} ${hog}\n`;
+  const options = args === '' ? '' : `guard_args='${args}'\n`;
+  return `${before === undefined ? '' : `${prepare[before]}\n`}${options}run ${name} ${guard} ${waitS} ${filesPerS} ${bystanderMib} ${hog}\n`;
 }
 
 /** The result with what it breaks of what it must hold. */
@@ -204,7 +207,9 @@ function judge({ name, group, guard, must }, seen) {
     if (must.hog && seen.signals.length === 0) broken.push('the guard did not signal');
     if (must.noKernelOom && seen.kernelOom) broken.push("the kernel's OOM killer fired");
     if (must.gap !== undefined && seen.gapS >= Number(flags.gap ?? must.gap)) broken.push(`gap ${seen.gapS} s`);
+    if (must.overS !== undefined && seen.overS > must.overS) broken.push(`over only after ${seen.overS} s`);
     if (must.others && seen.othersLost.length > 0) broken.push(`lost ${seen.othersLost.join(', ')}`);
+    if (must.rule && seen.signals[0]?.rule !== must.rule) broken.push(`not by rule ${must.rule}`);
     if (must.nobody && seen.signals.length > 0) broken.push('the guard fired');
   }
   const ours = Object.keys(must).length > 0;

@@ -114,17 +114,57 @@ describe('a rule for the machine', () => {
     expect(rules.waitMs).toBe(50);
   });
 
-  it('goes on with its kill as long as memory bears it out; with one who was asked the stall has to go on too', () => {
+  it('goes on with its kill as long as memory bears it out', () => {
     const stage = new Stage();
     const rules = stage.open([DEFAULT_RULE]);
     for (let look = 0; look < 10; look++) {
       stage.stall(50);
       rules.look(memory(6), stage.now);
     }
-    expect(rules.follow(memory(6), true, stage.now)).toBe(LEVEL_TERM);
+    expect(rules.follow(memory(6), false, stage.now)).toBe(LEVEL_TERM);
     expect(rules.recheck(memory(16))).toBe(LEVEL_NONE);
-    stage.now.ms += 5000;
-    expect(rules.follow(memory(6), true, stage.now)).toBe(LEVEL_NONE);
+  });
+
+  /** The levels at looks 50 ms apart after SIGTERM, while tasks stall for `stallMs` of each. */
+  const levelsAfterSigterm = (stage: Stage, rules: PressureRules, stallMs: number, percent = 6): number[] => {
+    rules.asked(memory(percent), stage.now);
+    return Array.from({ length: 12 }, () => {
+      stage.now.ms += 50 - stallMs;
+      stage.stall(stallMs);
+      return rules.follow(memory(percent), true, stage.now);
+    });
+  };
+
+  it('asks for SIGKILL when the stall goes on after SIGTERM, by what is measured since alone', () => {
+    const stage = new Stage();
+    const rules = stage.open([DEFAULT_RULE]);
+    for (let look = 0; look < 10; look++) {
+      stage.stall(50);
+      rules.look(memory(6), stage.now);
+    }
+    // 40 % of 500 ms are 200.
+    expect(levelsAfterSigterm(stage, rules, 50).indexOf(LEVEL_KILL)).toBe(3);
+    expect(rules.follow(memory(16), true, stage.now)).toBe(LEVEL_NONE);
+  });
+
+  it('asks for nothing more when the stall ends with SIGTERM, or falls below its share', () => {
+    for (const stallMs of [0, 15]) {
+      const stage = new Stage();
+      const rules = stage.open([DEFAULT_RULE]);
+      for (let look = 0; look < 10; look++) {
+        stage.stall(50);
+        rules.look(memory(6), stage.now);
+      }
+      expect(new Set(levelsAfterSigterm(stage, rules, stallMs))).toEqual(new Set([LEVEL_NONE]));
+    }
+  });
+
+  it('asks for SIGKILL likewise for a victim that has got SIGTERM by the limits, below its own bound only', () => {
+    const fired = (percent: number): number => {
+      const stage = new Stage();
+      return levelsAfterSigterm(stage, stage.open([DEFAULT_RULE]), 50, percent).indexOf(LEVEL_KILL);
+    };
+    expect([fired(4), fired(16), fired(60)]).toEqual([3, -1, -1]);
   });
 
   it('gives way to the limits', () => {

@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
+  sayEscalatingByRule,
   sayEscalatingWhy,
   sayFutile,
   sayGaveBack,
@@ -42,6 +43,9 @@ describe('after a kill', () => {
     ]);
     expect(said((log) => sayEscalatingWhy(log, 3004, false, 3000))).toEqual([
       'warn: escalating to SIGKILL after 3.004 seconds: SIGTERM was ignored for 3.000 seconds (kill_after)',
+    ]);
+    expect(said((log) => sayEscalatingByRule(log, 250))).toEqual([
+      'warn: escalating to SIGKILL after 0.250 seconds: tasks still stall for memory (PSI rule)',
     ]);
     expect(said((log) => sayStuck(log, 42))).toEqual([
       'warn: process 42 is stuck in the kernel (state D): it is put aside, and others are chosen',
