@@ -726,3 +726,17 @@ describe('being told', () => {
     ]);
   });
 });
+
+it('test/COMPLAINTS.md marks those threads that a test here is named after, and no others', () => {
+  const here = readFileSync(import.meta.filename, 'utf8');
+  const named = new Set(here.match(/\b(?:EL|SD|NH|OD|[a-zA-Z]+[a-z0-9-]+) \d+\b/g));
+  const rows = readFileSync(path.join(import.meta.dirname, '../COMPLAINTS.md'), 'utf8').match(/^\| \d+ \| .*$/gm) ?? [];
+  expect(rows).toHaveLength(92);
+  for (const row of rows) {
+    const threads = [...row.matchAll(/\[([\w-]+)(?: PR)? (\d+)\]\(https/g)].map(
+      ([, tracker, number]) => `${tracker} ${number}`,
+    );
+    const isNamed = threads.some((thread) => named.has(thread));
+    expect(`${row.slice(0, 40)}: ${row.includes('U (is there)')}`).toBe(`${row.slice(0, 40)}: ${isNamed}`);
+  }
+});
