@@ -273,8 +273,9 @@ export class PressureRules {
 }
 
 function holdsNow(watch: RuleWatch, memory: MemoryLevels): boolean {
+  if (!watch.holds) return false;
   watch.recheck(memory);
-  return watch.holds && watch.isCorroborated;
+  return watch.isCorroborated;
 }
 
 /**

@@ -387,6 +387,7 @@ export async function rehearseRules(
     moving.someTotalUs += RULE_STALL_US * (look % 4);
     moving.refaultPages += look % 3;
     moved.look(moving, low, now);
+    moved.recheck(low);
     rehearsed.look(low, now);
     rehearsed.follow(low, look % 2 === 0, now);
     if (look % 16 === 0) rehearsed.asked(low, now);
