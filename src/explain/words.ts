@@ -79,7 +79,7 @@ function deedOf(record: IncidentRecord): string {
       return `Chosen was ${who}; the kill failed (error ${errno ?? 'unknown'}).`;
     case 'outlived SIGTERM':
     case 'outlived SIGKILL':
-      return `${signalsOf(record)} went to ${who}${group}; it was still there ten seconds later.`;
+      return `${signalsOf(record)} went to ${who}${group}; it was still there when the guard gave it up.`;
     case 'dry run':
       return `Chosen was ${who}; it was a dry run, and nobody was signalled.`;
   }

@@ -70,7 +70,7 @@ describe('an incident in words', () => {
     ['gone', { outcome: 'gone' as const }, 'it had ended before the signal'],
     ['failed', { outcome: 'failed' as const, errno: 1 }, 'the kill failed (error 1)'],
     ['dry run', { outcome: 'dry run' as const }, 'nobody was signalled'],
-    ['outlived SIGKILL', { outcome: 'outlived SIGKILL' as const }, 'it was still there ten seconds later'],
+    ['outlived SIGKILL', { outcome: 'outlived SIGKILL' as const }, 'it was still there when the guard gave it up'],
   ])('tells the outcome: %s', (_outcome, changes, expected) => {
     expect(text(changes)).toContain(expected);
   });
