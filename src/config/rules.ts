@@ -82,7 +82,7 @@ export const RULE_KEYS: readonly RuleKeyRow[] = [
     name: 'for',
     description: 'How long it has to hold before the rule acts.',
     valid: `${TIME}, at most 60s`,
-    default: '200ms',
+    default: '1s',
     example: '500ms',
   },
   {

@@ -217,7 +217,7 @@ export const configSchema = z.strictObject({
     .strictObject({
       default_rule: z.boolean().prefault(true).register(keyTexts, {
         description:
-          'The default PSI rule, "thrashing": SIGTERM to the largest process when tasks stall for 40% of 500 ms, for 200 ms, while at most 15% of memory is available and pages refault.',
+          'The default PSI rule, "thrashing": SIGTERM to the largest process when tasks stall for 40% of 500 ms, for 1 s, while at most 15% of memory is available and pages refault.',
         valid: SWITCH,
         option: '--no-psi-rule',
         example: false,

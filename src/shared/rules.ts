@@ -40,8 +40,8 @@ export const RULES_MAX = 16;
  *
  *   some 40 %    between those two. `full` is hidden by one busy task on a whole machine
  *   500 ms       long enough for a burst of reclaim, as a build makes it, to be averaged away
- *   200 ms       with the window: 0.4 s after a total stall begins, 0.5 s after one of 61 %. Half a second is what
- *                somebody who types takes for a hiccup
+ *   1 s          longer than the window, so that a burst, however hard, is none: what holds for a second goes on. 1.2 s after a total
+ *                stall begins, 1.4 s after one of 61 %; the limits, which are quicker, come first where memory falls
  *   15 %         three times the SIGTERM limit: with more than that memory is there to be used, whoever stalls
  *   refaults     a cgroup that is held back by its own memory.high stalls too: that is no reason to kill
  */
@@ -51,7 +51,7 @@ export const DEFAULT_RULE: Readonly<PressureRule> = {
   kind: 'some',
   stallPercent: 40,
   windowMs: 500,
-  forMs: 200,
+  forMs: 1000,
   availableBelowPercent: 15,
   swapFreeBelowPercent: null,
   refaults: true,

@@ -483,7 +483,7 @@ describe('by pressure, above the limits', () => {
   it('EL 320, thrash-protect 2: at 14.8 % available without swap, while files are read again and again', () => {
     const seen = memory(14.8);
     expect(levelOf(seen, limits('oom-backstop'))).toBe(LEVEL_NONE);
-    expect(firesAt(DEFAULT_RULE, calm(seen), { ms: 1000, stallPercent: 80, memory: seen })).toEqual([2450]);
+    expect(firesAt(DEFAULT_RULE, calm(seen), { ms: 1500, stallPercent: 80, memory: seen })).toEqual([3250]);
   });
 
   it('EL 100: while a large swap is far from full, and what was swapped out is read back in without end', () => {
@@ -491,7 +491,7 @@ describe('by pressure, above the limits', () => {
     const reclaim = { refaultPages: 0 };
     const vmstat = Buffer.from('workingset_refault_anon 4000\nworkingset_refault_file 0\npgscan_direct 0\n');
     expect(parseReclaim(vmstat, vmstat.length, reclaim)).toBe(true);
-    const swapping = { ms: 1000, stallPercent: 90, memory: seen, refaultsPerS: reclaim.refaultPages };
+    const swapping = { ms: 2000, stallPercent: 90, memory: seen, refaultsPerS: reclaim.refaultPages };
     expect(['oom-backstop', 'earlyoom'].map((persona) => levelOf(seen, limits(persona as Persona)))).toEqual([
       LEVEL_NONE,
       LEVEL_NONE,
@@ -501,7 +501,7 @@ describe('by pressure, above the limits', () => {
 
   it('EL 361: at 30 % available and no free swap, by a rule that says so, beside the limits', () => {
     const rule = configured('available_below = "40%"\nswap_free_below = "1%"\nrefaults = false');
-    const thrashing = (seen: Meminfo): number[] => firesAt(rule, { ms: 500, stallPercent: 100, memory: seen });
+    const thrashing = (seen: Meminfo): number[] => firesAt(rule, { ms: 2000, stallPercent: 100, memory: seen });
     const full = memory(30, { ...SWAP, free: 0 });
     expect(thrashing(full)).toHaveLength(1);
     expect([thrashing(memory(30, SWAP)), thrashing(memory(41, { ...SWAP, free: 0 }))]).toEqual([[], []]);
@@ -512,7 +512,7 @@ describe('by pressure, above the limits', () => {
     const seen = memory(4, SWAP);
     expect(levelOf(seen, limits('oom-backstop', ['-m', '3']))).toBe(LEVEL_NONE);
     expect(firesAt(DEFAULT_RULE, { ms: 10 * MINUTE, stallPercent: 0, memory: seen })).toEqual([]);
-    expect(firesAt(DEFAULT_RULE, calm(seen), { ms: 1000, stallPercent: 100, memory: seen })).toHaveLength(1);
+    expect(firesAt(DEFAULT_RULE, calm(seen), { ms: 2000, stallPercent: 100, memory: seen })).toHaveLength(1);
   });
 
   it.each<[string, Stretch]>([
@@ -534,9 +534,9 @@ describe('by pressure, above the limits', () => {
 
   it('NH 31, NH 33: one kill, and none for what the averages still show when the stall is over', () => {
     const seen = memory(10);
-    const stall = { ms: 400, stallPercent: 100, memory: seen };
+    const stall = { ms: 1200, stallPercent: 100, memory: seen };
     expect(firesAt(DEFAULT_RULE, calm(seen), stall, { ...stall, ms: 250 }, { ...calm(seen), ms: MINUTE })).toEqual([
-      2400,
+      3200,
     ]);
   });
 
@@ -544,7 +544,7 @@ describe('by pressure, above the limits', () => {
     const { log, lines } = recordingLog();
     sayRule(log, DEFAULT_RULE);
     expect(lines).toEqual([
-      'start: PSI rule "thrashing": SIGTERM to the largest process when some >= 40 % of 500 ms for 200 ms and available <= 15 %, with refaults',
+      'start: PSI rule "thrashing": SIGTERM to the largest process when some >= 40 % of 500 ms for 1000 ms and available <= 15 %, with refaults',
     ]);
     expect(() => configured('stall = "5"')).toThrow(/stall = '5': no unit/);
   });

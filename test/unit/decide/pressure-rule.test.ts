@@ -20,7 +20,8 @@ const memory = (availablePercent: number, swapFreePercent = 100) => ({
   swapFreeKib: (TOTAL_KIB * swapFreePercent) / 100,
 });
 
-const rule = (more: Partial<PressureRule> = {}): PressureRule => ({ ...DEFAULT_RULE, ...more });
+/** Quicker than the default one. */
+const rule = (more: Partial<PressureRule> = {}): PressureRule => ({ ...DEFAULT_RULE, forMs: 200, ...more });
 const inCgroup = (more: Partial<PressureRule> = {}): PressureRule =>
   rule({ cgroup: 'a', availableBelowPercent: null, ...more });
 
@@ -67,13 +68,21 @@ const calm = looks(20, { stallPercent: 0, refaults: 0 });
 const CALM_MS = 1000 + 20 * 50;
 
 describe('the default rule', () => {
-  it('fires 0.4 s after a total stall began, and 0.55 s after one of 61 %', () => {
-    expect(fires([...calm, ...looks(8)])).toEqual([CALM_MS + 400]);
-    expect(fires([...calm, ...looks(11, { stallPercent: 61 })])).toEqual([CALM_MS + 550]);
+  const byDefault = (seen: readonly Look[]): number[] => fires(seen, new RuleWatch(DEFAULT_RULE));
+
+  it('fires 1.2 s after a total stall began, and 1.35 s after one of 61 %', () => {
+    expect(byDefault([...calm, ...looks(24)])).toEqual([CALM_MS + 1200]);
+    expect(byDefault([...calm, ...looks(27, { stallPercent: 61 })])).toEqual([CALM_MS + 1350]);
   });
 
   it('fires as soon when it begins to look only once the stall is under way', () => {
-    expect(fires(looks(9))).toEqual([1000 + 50 + 400]);
+    expect(byDefault(looks(25))).toEqual([1000 + 50 + 1200]);
+  });
+
+  it('is not fired by a burst, which a rule that asks for less than its window is', () => {
+    const burst = [...calm, ...looks(10), ...looks(200, { stallPercent: 0 })];
+    expect(byDefault(burst)).toEqual([]);
+    expect(fires(burst)).toHaveLength(1);
   });
 
   it('leaves a build alone that reclaims cache: much available, or short bursts', () => {

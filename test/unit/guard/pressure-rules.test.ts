@@ -12,8 +12,11 @@ import { cgroupTree, type FakeCgroup, writeCgroup } from '../../support/cgroup-t
 import { procTree } from '../../support/proc-tree.js';
 import { recordingLog } from '../recording-log.js';
 
+/** Quicker than the default one. */
+const QUICK: PressureRule = { ...DEFAULT_RULE, forMs: 200 };
+
 const ofCgroup = (more: Partial<PressureRule> = {}): PressureRule => ({
-  ...DEFAULT_RULE,
+  ...QUICK,
   name: 'sessions',
   cgroup: 'user.slice/user-*.slice',
   availableBelowPercent: null,
@@ -76,7 +79,7 @@ class Stage {
 describe('a rule for the machine', () => {
   it('fires after its window and `for`, says why, and is quiet after the restart', () => {
     const stage = new Stage();
-    const rules = stage.open([DEFAULT_RULE]);
+    const rules = stage.open([QUICK]);
     const levels = Array.from({ length: 10 }, () => {
       stage.stall(50);
       return rules.look(memory(6), stage.now);
@@ -99,7 +102,7 @@ describe('a rule for the machine', () => {
 
   it('reads nothing and lets the guard wait while more than its bound and a margin is available', () => {
     const stage = new Stage();
-    const rules = stage.open([DEFAULT_RULE]);
+    const rules = stage.open([QUICK]);
     rmSync(path.join(stage.procfs, 'pressure/memory'));
     expect([rules.look(memory(21), stage.now), rules.waitMs]).toEqual([LEVEL_NONE, 1000]);
     expect([rules.look(memory(19), stage.now), rules.waitMs]).toEqual([LEVEL_NONE, 250]);
@@ -107,7 +110,7 @@ describe('a rule for the machine', () => {
 
   it('looks closely while a stall is under way', () => {
     const stage = new Stage();
-    const rules = stage.open([DEFAULT_RULE]);
+    const rules = stage.open([QUICK]);
     rules.look(memory(14), stage.now);
     stage.stall(60);
     rules.look(memory(14), stage.now);
@@ -116,7 +119,7 @@ describe('a rule for the machine', () => {
 
   it('goes on with its kill as long as memory bears it out', () => {
     const stage = new Stage();
-    const rules = stage.open([DEFAULT_RULE]);
+    const rules = stage.open([QUICK]);
     for (let look = 0; look < 10; look++) {
       stage.stall(50);
       rules.look(memory(6), stage.now);
@@ -137,7 +140,7 @@ describe('a rule for the machine', () => {
 
   it('asks for SIGKILL when the stall goes on after SIGTERM, by what is measured since alone', () => {
     const stage = new Stage();
-    const rules = stage.open([DEFAULT_RULE]);
+    const rules = stage.open([QUICK]);
     for (let look = 0; look < 10; look++) {
       stage.stall(50);
       rules.look(memory(6), stage.now);
@@ -150,7 +153,7 @@ describe('a rule for the machine', () => {
   it('asks for nothing more when the stall ends with SIGTERM, or falls below its share', () => {
     for (const stallMs of [0, 15]) {
       const stage = new Stage();
-      const rules = stage.open([DEFAULT_RULE]);
+      const rules = stage.open([QUICK]);
       for (let look = 0; look < 10; look++) {
         stage.stall(50);
         rules.look(memory(6), stage.now);
@@ -162,14 +165,14 @@ describe('a rule for the machine', () => {
   it('asks for SIGKILL likewise for a victim that has got SIGTERM by the limits, below its own bound only', () => {
     const fired = (percent: number): number => {
       const stage = new Stage();
-      return levelsAfterSigterm(stage, stage.open([DEFAULT_RULE]), 50, percent).indexOf(LEVEL_KILL);
+      return levelsAfterSigterm(stage, stage.open([QUICK]), 50, percent).indexOf(LEVEL_KILL);
     };
     expect([fired(4), fired(16), fired(60)]).toEqual([3, -1, -1]);
   });
 
   it('gives way to the limits', () => {
     const stage = new Stage();
-    const rules = stage.open([{ ...DEFAULT_RULE, action: 'kill' }]);
+    const rules = stage.open([{ ...QUICK, action: 'kill' }]);
     for (let look = 0; look < 10; look++) {
       stage.stall(50);
       rules.look(memory(6), stage.now);
@@ -186,7 +189,7 @@ describe('a rule for the machine', () => {
   it('that can not work is said, and is none', () => {
     const stage = new Stage();
     rmSync(path.join(stage.procfs, 'pressure/memory'));
-    expect(stage.tryOpen([DEFAULT_RULE])).toBe(null);
+    expect(stage.tryOpen([QUICK])).toBe(null);
     expect(stage.log.lines).toEqual([
       `warn: PSI rules: can not read ${stage.procfs}/pressure/memory, so rules for the machine do not work: No such file or directory`,
     ]);
@@ -279,13 +282,7 @@ describe('a rule for cgroups', () => {
   it('leaves no file open', () => {
     const stage = new Stage(USERS);
     const fds = readdirSync('/proc/self/fd').length;
-    const opened = openPressureRules(
-      [DEFAULT_RULE, ofCgroup()],
-      stage.procfs,
-      new PollSet(RULE_POLL_SLOTS),
-      0,
-      stage.log.log,
-    );
+    const opened = openPressureRules([QUICK, ofCgroup()], stage.procfs, new PollSet(RULE_POLL_SLOTS), 0, stage.log.log);
     opened?.look(memory(90), stage.now);
     opened?.close();
     expect(readdirSync('/proc/self/fd').length).toBe(fds);
