@@ -66,6 +66,8 @@ export class PressureRules {
   private fired: RuleWatch | null = null;
   private firedCgroup: CgroupWatch | null = null;
   private lookedMs = A_FRACTION;
+  /** The victim of the kill that is under way has got SIGTERM. */
+  private wasAsked = false;
 
   constructor(private readonly parts: RuleParts) {
     const { rules, machine } = parts;
@@ -119,7 +121,7 @@ export class PressureRules {
    */
   follow(memory: MemoryLevels, asked: boolean, now: Moment): Level {
     // A kill by the limits is followed once it was asked, where the rules for the machine look at all.
-    if (this.fired === null && !(asked && this.isNear(memory))) return LEVEL_NONE;
+    if (this.fired === null && !(asked && this.wasAsked && this.isNear(memory))) return LEVEL_NONE;
     this.waitMs = CLOSE_WAIT_MS;
     // No matter how often the tick comes while somebody dies.
     if (now.ms - this.lookedMs >= CLOSE_WAIT_MS) this.lookOn(memory, now);
@@ -129,6 +131,7 @@ export class PressureRules {
 
   /** SIGTERM was sent just now: from here on only a stall that goes on counts. */
   asked(memory: MemoryLevels, now: Moment): void {
+    this.wasAsked = true;
     this.restartAll(now);
     if (this.fired !== null || this.isNear(memory)) this.lookOn(memory, now);
   }
@@ -149,6 +152,7 @@ export class PressureRules {
   /** A kill is over, or came to nothing. */
   restart(now: Moment): void {
     this.yieldToLimits();
+    this.wasAsked = false;
     this.restartAll(now);
   }
 
