@@ -70,6 +70,8 @@ export class PressureRules {
   private lookedMs = A_FRACTION;
   private machineLookedMs = A_FRACTION;
   private machineWaitMs = NEAR_WAIT_MS;
+  /** The victim of the kill that is under way has got SIGTERM. */
+  private wasAsked = false;
 
   constructor(private readonly parts: RuleParts) {
     const { rules, machine } = parts;
@@ -124,7 +126,7 @@ export class PressureRules {
    */
   follow(memory: MemoryLevels, asked: boolean, now: Moment): Level {
     // A kill by the limits is followed once it was asked, where the rules for the machine look at all.
-    if (this.fired === null && !(asked && this.isNear(memory))) return LEVEL_NONE;
+    if (this.fired === null && !(asked && this.wasAsked && this.isNear(memory))) return LEVEL_NONE;
     this.waitMs = CLOSE_WAIT_MS;
     // No matter how often the tick comes while somebody dies.
     if (now.ms - this.lookedMs >= CLOSE_WAIT_MS) this.lookOn(memory, now);
@@ -134,6 +136,7 @@ export class PressureRules {
 
   /** SIGTERM was sent just now: from here on only a stall that goes on counts. */
   asked(memory: MemoryLevels, now: Moment): void {
+    this.wasAsked = true;
     this.restartAll(now);
     if (this.fired !== null || this.isNear(memory)) this.lookOn(memory, now);
   }
@@ -154,6 +157,7 @@ export class PressureRules {
   /** A kill is over, or came to nothing. */
   restart(now: Moment): void {
     this.yieldToLimits();
+    this.wasAsked = false;
     this.restartAll(now);
   }
 
