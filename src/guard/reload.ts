@@ -166,6 +166,8 @@ export class Reload {
     let startErrno = 0;
     slot.start((errno) => {
       startErrno = errno;
+      // At once, not at the next look: it is the first that a guard would choose.
+      if (errno === 0) this.hooks.otherChild = slot.startedPid();
     });
     const now = new Moment();
     now.update();
@@ -173,7 +175,6 @@ export class Reload {
     for (let overdue = false; ; now.update()) {
       if (startErrno > 0) return `its check could not be started: ${strerror(startErrno)}`;
       const pid = slot.startedPid();
-      if (pid > 0) this.hooks.otherChild = pid;
       const status = pid === 0 ? STILL_RUNNING : reap(pid);
       if (status !== STILL_RUNNING) {
         this.hooks.otherChild = -1;
