@@ -208,7 +208,7 @@ export class IncidentRecorder {
     line.key('schema').integer(INCIDENT_SCHEMA).key('kind').string('incident');
     line.key('id').begin();
     this.idStart = line.length;
-    writeTime(line, wall.seconds);
+    this.writeTime(wall.seconds);
     line.ascii('-').padded(this.sequence, 4);
     this.idEnd = line.length;
     line.end();
@@ -229,6 +229,27 @@ export class IncidentRecorder {
     const gaveBackKib = Math.max(0, this.anonAtSignalKib - this.parts.sampler.memory.anonPagesKib);
     if (wasSignalled) line.key('gaveBackKib').integer(gaveBackKib);
     else line.key('gaveBackKib').literal('null');
+  }
+
+  /**
+   * `20261121T184200Z`. A year that begins in March has its leap day at its end (Hinnant, "chrono-compatible low-level date algorithms").
+   * A method, so that it is compiled with the others: its fractions would be garbage.
+   */
+  private writeTime(seconds: number): void {
+    const { line } = this;
+    const days = Math.floor(seconds / SECONDS_PER_DAY) + DAYS_TO_EPOCH;
+    const era = Math.floor(days / DAYS_PER_ERA);
+    const day = days - era * DAYS_PER_ERA;
+    const leaps = Math.floor(day / 1460) - Math.floor(day / 36_524) + Math.floor(day / 146_096);
+    const yearOfEra = Math.floor((day - leaps) / 365);
+    const dayOfYear = day - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100));
+    const march = Math.floor((5 * dayOfYear + 2) / 153);
+    const month = march < 10 ? march + 3 : march - 9;
+    const ofDay = seconds % SECONDS_PER_DAY;
+    line.padded(era * 400 + yearOfEra + (month <= 2 ? 1 : 0), 4).padded(month, 2);
+    line.padded(dayOfYear - Math.floor((153 * march + 2) / 5) + 1, 2).ascii('T');
+    line.padded(Math.floor(ofDay / SECONDS_PER_HOUR), 2).padded(Math.floor((ofDay % SECONDS_PER_HOUR) / 60), 2);
+    line.padded(ofDay % 60, 2).ascii('Z');
   }
 
   private buildWhy(): void {
@@ -377,20 +398,3 @@ const SECONDS_PER_HOUR = 3600;
 const DAYS_PER_ERA = 146_097;
 /** Days from 0000-03-01 to 1970-01-01. */
 const DAYS_TO_EPOCH = 719_468;
-
-/** `20261121T184200Z`. A year that begins in March has its leap day at its end (Hinnant, "chrono-compatible low-level date algorithms"). */
-function writeTime(line: JsonLine, seconds: number): void {
-  const days = Math.floor(seconds / SECONDS_PER_DAY) + DAYS_TO_EPOCH;
-  const era = Math.floor(days / DAYS_PER_ERA);
-  const day = days - era * DAYS_PER_ERA;
-  const leaps = Math.floor(day / 1460) - Math.floor(day / 36_524) + Math.floor(day / 146_096);
-  const yearOfEra = Math.floor((day - leaps) / 365);
-  const dayOfYear = day - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100));
-  const march = Math.floor((5 * dayOfYear + 2) / 153);
-  const month = march < 10 ? march + 3 : march - 9;
-  const ofDay = seconds % SECONDS_PER_DAY;
-  line.padded(era * 400 + yearOfEra + (month <= 2 ? 1 : 0), 4).padded(month, 2);
-  line.padded(dayOfYear - Math.floor((153 * march + 2) / 5) + 1, 2).ascii('T');
-  line.padded(Math.floor(ofDay / SECONDS_PER_HOUR), 2).padded(Math.floor((ofDay % SECONDS_PER_HOUR) / 60), 2);
-  line.padded(ofDay % 60, 2).ascii('Z');
-}

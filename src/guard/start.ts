@@ -16,6 +16,7 @@ import { HOOK_POLL_SLOTS, Hooks } from '../act/hooks.js';
 import { KernelOomKiller } from '../act/kernel-oom.js';
 import { Target } from '../act/target.js';
 import { Cadence } from '../decide/cadence.js';
+import { Recovery } from '../decide/recovery.js';
 import { CAP_KILL, parsePidStatusCapEff } from '../kernel/pid-status.js';
 import { Log } from '../report/log.js';
 import { sayLimits, saySending } from '../report/messages.js';
@@ -37,6 +38,7 @@ import { emptyVictim } from '../shared/victim.js';
 import { Aftermath, type Instruments } from './aftermath.js';
 import { copyPolicy, Guard, type GuardPolicy } from './guard.js';
 import { Headroom } from './headroom.js';
+import { IncidentRecorder } from './incident.js';
 import { KillSurvey } from './kill-survey.js';
 import { type LockResult, lockProblem } from './lock.js';
 import { compilePatterns, exeMatchers, foreignExeError, refuseBlindProtection, selfPidIn } from './machine.js';
@@ -60,6 +62,7 @@ import { type Program, Reload } from './reload.js';
 import { seal, settle, tuneEngine } from './seal.js';
 import { Selector } from './selector.js';
 import { Shortlist, scoreFactorOf } from './shortlist.js';
+import { Witness } from './witness.js';
 
 const TARGET_POLL_SLOT = 0;
 const PRESSURE_POLL_SLOT = 1;
@@ -75,7 +78,20 @@ const SWEEPS_ONCE = 5;
 const COMPILE_PASSES = 2;
 
 /** What a kill runs through once: never so often that V8 would compile it by itself. */
-const KILL_PATH = [Guard, Selector, Target, Hooks, ProcessScan, PidFiles, Log];
+const KILL_PATH = [
+  Guard,
+  Selector,
+  Target,
+  Hooks,
+  ProcessScan,
+  PidFiles,
+  Log,
+  Aftermath,
+  Recovery,
+  FreeLists,
+  Witness,
+  IncidentRecorder,
+];
 
 /** The kernel may deliver the guard's signal to itself through another thread: this long it waits for the end. */
 const SIGNAL_ARRIVES_MS = 200;
