@@ -85,10 +85,11 @@ export const BOOTS = [
       ...each('thrash-swap', stress(1400), { waitS: 40, ours: new Set(['oom-backstop']), must: { gap: 1, overS: 5 } }),
       // -s 10,5: the limits wait for free swap to be short, and so the rule comes first. One process: who is left of two stays
       // below 5 %, and gets on.
+      // The rule asks for a second of stalling: 1.8 s were measured (0.26 to 0.5 with the 0.2 s that it once asked for).
       own('thrash-rule', stress(1400, 1), {
         waitS: 40,
         args: '-s 10,5',
-        must: { gap: 1, overS: 15, rule: 'thrashing' },
+        must: { gap: 3, overS: 15, rule: 'thrashing' },
       }),
       // The default options, above the limits: the files count as available and are in use. The swap device's own queue takes up to
       // a second to drain after the kill; 0.69 and 0.93 s were measured.
