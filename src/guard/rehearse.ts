@@ -108,6 +108,7 @@ const ALWAYS_KILL: Limits = { memTermPercent: 100, memKillPercent: 100, swapTerm
 /** As many looks of rules as it takes until they are compiled, in bounds for slow machines; and how far apart they are. */
 const RULE_LOOKS = 800;
 const RULE_LOOKS_ONCE = 20;
+const RULE_LOOKS_PER_COMPILATION = 64;
 /** What is called with so many kinds of objects in so many ways that the compiler would give up on some of it for long. */
 const RULE_PATH = [PressureRules, RuleWatch, CgroupWatches, CgroupTree, PressureFile, ReclaimFile, PressureTrigger];
 const RULES_MS_MAX = 300;
@@ -380,7 +381,8 @@ export async function rehearseRules(
   const moving = emptyReading();
   const moved = new RuleWatch(DEFAULT_RULE);
   for (let look = 0; look < (whole ? RULE_LOOKS : RULE_LOOKS_ONCE) && monotonicMs() < untilMs; look++) {
-    if (whole && look === RULE_LOOKS / 2) compileAtNextCall(RULE_PATH);
+    // Early enough for a slow machine, and more than once: what was compiled too soon is thrown away by what comes next.
+    if (whole && look % RULE_LOOKS_PER_COMPILATION === RULE_LOOKS_PER_COMPILATION - 1) compileAtNextCall(RULE_PATH);
     // Far, near and below the bound; time with fractions, a second and more apart at times.
     low.memAvailableKib = Math.floor((memory.memAvailableKib * (look % 8)) / 8);
     now.ms += look % 5 === 0 ? RULE_FAR_APART_MS : RULE_APART_MS;
