@@ -7,10 +7,9 @@ import { cString, declareOptional } from './libc.js';
 
 const setFlagsNative = declareOptional('void _ZN2v82V818SetFlagsFromStringEPKcm(void *flags, size_t length)');
 
-/** Sets one of V8's flags (`node --v8-options`); an unknown one is ignored. Returns whether this Node exports what it takes. */
-export function setEngineFlag(flag: string): boolean {
+/** Sets one of V8's flags (`node --v8-options`); an unknown one is ignored, and all are where Node does not export what it takes. */
+export function setEngineFlag(flag: string): void {
   setFlagsNative?.(cString(flag), flag.length);
-  return setFlagsNative !== null;
 }
 
 /**
@@ -33,21 +32,20 @@ export function compileAtNextCall(classes: readonly { prototype: object }[]): vo
  * Collects everything: what an embedder has V8 do when memory is short. It collects until nothing more goes, moves what
  * is left together and gives the rest back to the kernel, half of the young generation included, which the usual gc() leaves
  * alone (and that has to be fetched from another context, node:vm, which takes half a MiB and stays). 10 to 30 ms
- * (measured). Returns whether this Node exports what it takes.
+ * (measured). Nothing happens where Node does not export what it takes.
  *
  * It must not be called through koffi, which runs C functions on a stack of its own: V8 looks for objects on the stack,
  * and crashes. So it is handed to V8 as a microtask in C, for which a method's address and its object do.
  */
-export async function collectEverything(): Promise<boolean> {
+export async function collectEverything(): Promise<void> {
   const name = cString('_ZN2v87Isolate21LowMemoryNotificationEv');
   const method = declareOptional('uintptr_t dlsym(uintptr_t library, void *name)')?.(0, name);
   const isolate = declareOptional('uintptr_t _ZN2v87Isolate10GetCurrentEv()')?.();
   const enqueue = declareOptional(
     'void _ZN2v87Isolate16EnqueueMicrotaskEPFvPvES1_(uintptr_t isolate, uintptr_t method, uintptr_t object)',
   );
-  if (!method || !isolate || enqueue === null) return false;
+  if (!method || !isolate || enqueue === null) return;
   enqueue(isolate, method, isolate);
   // Microtasks run in their order, and what follows here is one.
   await null;
-  return true;
 }

@@ -244,10 +244,8 @@ export class Guard {
     if (rules === null) return byLimits;
     if (this.busy) facts.levelOfRule = rules.follow(sampler.memory, this.phase === 'terminating', this.now);
     else if (byLimits === LEVEL_NONE) facts.levelOfRule = rules.look(sampler.memory, this.now);
-    else {
-      rules.look(sampler.memory, this.now);
-      rules.yieldToLimits();
-    }
+    // Not looked at: that would come between the crossing and the signal, and a kill makes them begin anew.
+    else rules.yieldToLimits();
     return higher(byLimits, facts.levelOfRule);
   }
 
