@@ -25,8 +25,10 @@ const openatNative = declare('int openat(int dirfd, void *path, int flags, int m
 const preadNative = declare('int64_t pread(int fd, void *buf, size_t count, int64_t offset)');
 const pwriteNative = declare('int64_t pwrite(int fd, void *buf, size_t count, int64_t offset)');
 const writeNative = declare('int64_t write(int fd, void *buf, size_t count)');
+const openatAddress = declare('int openat(int dirfd, uintptr_t path, int flags, int mode)');
+const preadAddress = declare('int64_t pread(int fd, uintptr_t buf, size_t count, int64_t offset)');
 const closeNative = declare('int close(int fd)');
-const readlinkatNative = declare('int64_t readlinkat(int dirfd, void *path, void *buf, size_t size)');
+const readlinkatAddress = declare('int64_t readlinkat(int dirfd, uintptr_t path, void *buf, size_t size)');
 const lseekNative = declare('int64_t lseek(int fd, int64_t offset, int whence)');
 const ftruncateNative = declare('int ftruncate(int fd, int64_t length)');
 const renameatNative = declare('int renameat(int fromDirfd, void *from, int toDirfd, void *to)');
@@ -39,6 +41,11 @@ export function open(path: Uint8Array, flags: number): number {
 /** As `open`, relative to a directory's fd. */
 export function openat(dirfd: number, path: Uint8Array, flags: number): number {
   return openatNative(dirfd, path, flags | O_CLOEXEC, 0);
+}
+
+/** As `openat`, with the address of the path (libc.ts, `Addresses`). */
+export function openatAt(dirfd: number, path: number, flags: number): number {
+  return openatAddress(dirfd, path, flags | O_CLOEXEC, 0);
 }
 
 /** Opens a file of `dirfd` for appending, made with `mode` if it is not there; a symbolic link is refused. Returns the fd or -errno. */
@@ -71,17 +78,22 @@ export function pread(fd: number, buffer: Uint8Array, offset: number): number {
   return preadNative(fd, buffer, buffer.length, offset);
 }
 
+/** Reads up to `bytesMax` bytes from the start of a file to an address (libc.ts, `Addresses`). Returns the number of bytes or -errno. */
+export function preadAt(fd: number, address: number, bytesMax: number): number {
+  return preadAddress(fd, address, bytesMax, 0);
+}
+
 /** Writes `length` bytes of `buffer` at `offset`. Returns the number of bytes or -errno. */
 export function pwrite(fd: number, buffer: Uint8Array, length: number, offset: number): number {
   return pwriteNative(fd, buffer, length, offset);
 }
 
 /**
- * Fills `buffer` with where the link `path` (NUL-terminated, relative to a directory's fd) leads. Returns the number of bytes, without
- * a NUL (buffer.length: it may be longer), or -errno (-EINVAL: no link).
+ * Fills `buffer` with where the link at the address `path` (libc.ts, `Addresses`; relative to a directory's fd) leads. Returns the number
+ * of bytes, without a NUL (buffer.length: it may be longer), or -errno (-EINVAL: no link).
  */
-export function readlinkat(dirfd: number, path: Uint8Array, buffer: Uint8Array): number {
-  return readlinkatNative(dirfd, path, buffer, buffer.length);
+export function readlinkatAt(dirfd: number, path: number, buffer: Uint8Array): number {
+  return readlinkatAddress(dirfd, path, buffer, buffer.length);
 }
 
 /**

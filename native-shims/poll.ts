@@ -20,8 +20,8 @@ export class PollSet {
 
   constructor(private readonly slots: number) {
     this.buffer = fixedBuffer(slots * POLLFD_BYTES);
-    this.fds = new Int32Array(this.buffer.buffer, 0, slots * 2);
-    this.events = new Int16Array(this.buffer.buffer, 0, slots * 4);
+    this.fds = new Int32Array(this.buffer.buffer, this.buffer.byteOffset, slots * 2);
+    this.events = new Int16Array(this.buffer.buffer, this.buffer.byteOffset, slots * 4);
     for (let slot = 0; slot < slots; slot++) this.clear(slot);
   }
 

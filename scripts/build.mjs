@@ -31,4 +31,6 @@ await build({
   plugins: [commandsApart],
   define: { PACKAGE_VERSION: JSON.stringify(version) },
   logLevel: 'warning',
+  minifyWhitespace: true,
+  minifySyntax: true,
 });

@@ -131,8 +131,9 @@ const ANY_CGROUP = '*';
 /** Few: memory that is touched once stays. */
 const STAGE_ROWS = 256;
 
-/** As many as it takes until all of it is compiled. */
+/** As many as it takes until all of it is compiled; and fewer afterwards, because each makes some garbage that nobody collects. */
 const AFTERMATHS = 800;
+const AFTERMATHS_ONCE = 20;
 const KILLS_PER_SURVEY = 200;
 const BETWEEN_KILLS_MS = 10.25;
 const AFTERMATH_MS_MAX = 200;
@@ -244,6 +245,7 @@ export async function rehearseAftermath(
   headroom: Headroom | null,
   instruments: Instruments | null,
   watch: Watch,
+  whole: boolean,
 ): Promise<void> {
   headroom?.rehearse();
   await watch.look();
@@ -255,7 +257,7 @@ export async function rehearseAftermath(
   const now = new Moment();
   now.update();
   const untilMs = monotonicMs() + AFTERMATH_MS_MAX;
-  for (let kill = 0; kill < AFTERMATHS && monotonicMs() < untilMs; kill++) {
+  for (let kill = 0; kill < (whole ? AFTERMATHS : AFTERMATHS_ONCE) && monotonicMs() < untilMs; kill++) {
     now.ms += BETWEEN_KILLS_MS;
     aftermath.rehearse(victim, kill % KILLS_PER_SURVEY === 0, now);
     await watch.rest();

@@ -31,6 +31,7 @@ export function tuneEngine(): void {
   setEngineFlag('--semi-space-growth-factor=1');
   setEngineFlag('--no-incremental-marking');
   setEngineFlag('--no-sparkplug');
+  setEngineFlag('--max-inlined-bytecode-size-cumulative=600');
   setEngineFlag(NODE_MAJOR >= 22 ? '--invocation-count-for-turbofan=375' : '--interrupt-budget=8000');
 }
 

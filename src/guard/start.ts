@@ -165,7 +165,7 @@ export interface PreparedGuard {
   rehearseCadence: () => Promise<void>;
   /** As long as it takes until it is compiled, or once. */
   rehearseRules: (whole: boolean) => Promise<void>;
-  rehearseKills: () => Promise<void>;
+  rehearseKills: (whole: boolean) => Promise<void>;
 }
 
 /**
@@ -265,9 +265,9 @@ export function prepareGuard(
     watch,
     selector,
     shortlist,
-    rehearseKills: async () => {
+    rehearseKills: async (whole) => {
       await kills?.run();
-      await rehearseAftermath(headroom, instruments, watch);
+      await rehearseAftermath(headroom, instruments, watch, whole);
     },
     rehearseCadence: () => rehearseCadence(sampler.memory, watch),
     rehearseRules: async (whole) => {
@@ -288,7 +288,7 @@ export async function sealGuard(prepared: PreparedGuard, log: Log): Promise<void
     // What was compiled while the first kill was under way has not seen all of it, and is thrown away by the second.
     for (let pass = 0; pass < passes; pass++) {
       if (pass > 0) compileAtNextCall(KILL_PATH);
-      await prepared.rehearseKills();
+      await prepared.rehearseKills(true);
       // It lets go of the children.
       await turn();
       await rehearseSelection(selector, watch);
@@ -299,7 +299,7 @@ export async function sealGuard(prepared: PreparedGuard, log: Log): Promise<void
     passes = 1;
   };
   const touch = async (): Promise<boolean> => {
-    await prepared.rehearseKills();
+    await prepared.rehearseKills(false);
     await prepared.rehearseRules(false);
     selector.select();
     if (shortlist !== null) await rehearseShortlist(shortlist, selector, watch, SWEEPS_ONCE);

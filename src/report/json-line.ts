@@ -4,6 +4,7 @@
  * says so.
  */
 import { A_FRACTION } from '../../native-shims/clock.js';
+import { fixedBuffer } from '../../native-shims/libc.js';
 import { printableSize } from './line.js';
 
 const QUOTE = 0x22;
@@ -34,7 +35,7 @@ export class JsonLine {
   private comma = false;
 
   constructor(bytesMax: number) {
-    this.bytes = Buffer.from(new ArrayBuffer(bytesMax));
+    this.bytes = fixedBuffer(bytesMax);
   }
 
   clear(): this {

@@ -2,6 +2,7 @@
  * One line of text, built in a fixed buffer: the guard's log lines make no garbage and need no memory
  * when there is none. What does not fit is cut.
  */
+import { fixedBuffer } from '../../native-shims/libc.js';
 import { WRITE_BYTES_MAX } from '../../native-shims/write.js';
 import { cutUtf8Tail, utf8Size } from '../kernel/pid-name.js';
 
@@ -17,7 +18,7 @@ const HEX = '0123456789abcdef';
 const digits = new Uint8Array(24);
 
 export class Line {
-  readonly bytes = Buffer.alloc(WRITE_BYTES_MAX);
+  readonly bytes = fixedBuffer(WRITE_BYTES_MAX);
   length = 0;
 
   clear(): this {

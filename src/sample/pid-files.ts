@@ -1,34 +1,63 @@
 /*
  * The files of one process, /proc/PID/NAME: opened, read and closed again in one go, relative to the
- * directory's fd, through one path buffer. Between `beginMany` and `endMany` some stay open until they can be closed
+ * directory's fd. Each kind of file has a path buffer of its own, in which the pid is written from right to left before the name:
+ *
+ *   | 0 0 0 0 0 0 4 7 1 1 / o o m _ s c o r e NUL
+ *                 ^ the path of process 4711 begins here
+ *
+ * so that there is nothing to copy, and one of ten addresses to hand on. Between `beginMany` and `endMany` some stay open until they can be closed
  * together, which is cheaper.
  */
 import { EMFILE, ENFILE, ENOMEM } from '../../native-shims/errno.js';
 import { FdBatch } from '../../native-shims/fd-batch.js';
-import { close, O_DIRECTORY, O_RDONLY, open, openat, pread, readlinkat } from '../../native-shims/files.js';
-import { cString, fixedBuffer } from '../../native-shims/libc.js';
+import {
+  close,
+  O_DIRECTORY,
+  O_RDONLY,
+  open,
+  openat,
+  openatAt,
+  preadAt,
+  readlinkatAt,
+} from '../../native-shims/files.js';
+import { Addresses, cString, fixedBuffer } from '../../native-shims/libc.js';
 
-/** The part of the path after the pid. */
-export type PidFile = Uint8Array;
+/** A path for one kind of file, without its pid. */
+export interface PidFile {
+  path: Buffer;
+  /** Where the path begins, by the number of the pid's digits. The first is none, and keeps the others objects: see `Addresses`. */
+  addresses: readonly (number | null)[];
+}
 
-const pidFile = (name: string): PidFile => cString(`/${name}`);
-export const PID_STAT = pidFile('stat');
-export const PID_STATM = pidFile('statm');
-export const PID_STATUS = pidFile('status');
-export const PID_OOM_SCORE = pidFile('oom_score');
-export const PID_OOM_SCORE_ADJ = pidFile('oom_score_adj');
-export const PID_COMM = pidFile('comm');
-export const PID_CMDLINE = pidFile('cmdline');
-export const PID_CGROUP = pidFile('cgroup');
-export const PID_EXE = pidFile('exe');
-
-const PID_TASK = pidFile('task');
-
-/* Two of the longest pids (10 digits), and the longest name above. */
+/* The longest pid (10 digits), and the longest name below. */
+const DIGITS_MAX = 10;
+const ZERO = 0x30;
 const PATH_BYTES = 64;
 
+function pidFile(name: string): PidFile {
+  const path = fixedBuffer(PATH_BYTES);
+  path.write(name, DIGITS_MAX, 'latin1');
+  const end = new Addresses().of(path) + DIGITS_MAX;
+  const addresses: (number | null)[] = [null];
+  for (let digits = 1; digits <= DIGITS_MAX; digits++) addresses.push(end - digits);
+  return { path, addresses };
+}
+
+const PID_ITSELF = pidFile('');
+export const PID_STAT = pidFile('/stat');
+export const PID_STATM = pidFile('/statm');
+export const PID_STATUS = pidFile('/status');
+export const PID_OOM_SCORE = pidFile('/oom_score');
+export const PID_OOM_SCORE_ADJ = pidFile('/oom_score_adj');
+export const PID_COMM = pidFile('/comm');
+export const PID_CMDLINE = pidFile('/cmdline');
+export const PID_CGROUP = pidFile('/cgroup');
+export const PID_EXE = pidFile('/exe');
+
+const PID_TASK = pidFile('/task');
+
 export class PidFiles {
-  private readonly path = fixedBuffer(PATH_BYTES);
+  private readonly addresses = new Addresses();
   private readonly batch = new FdBatch();
   private many = false;
 
@@ -48,12 +77,11 @@ export class PidFiles {
 
   /** Fills `buffer` from the start of a file of `pid`. Returns the number of bytes, or -errno (-ENOENT, -ESRCH: it is gone). */
   read(pid: number, file: PidFile, buffer: Uint8Array): number {
-    const digits = this.writePid(pid);
-    this.path.set(file, digits);
-    const fd = this.openPath(O_RDONLY);
+    const fd = this.openFile(pid, file, O_RDONLY);
     if (fd < 0) return fd;
-    let length = pread(fd, buffer, 0);
-    if (length === -ENOMEM && this.makeRoom()) length = pread(fd, buffer, 0);
+    const address = this.addresses.of(buffer);
+    let length = preadAt(fd, address, buffer.length);
+    if (length === -ENOMEM && this.makeRoom()) length = preadAt(fd, address, buffer.length);
     if (this.many) this.batch.close(fd);
     else close(fd);
     return length;
@@ -61,30 +89,26 @@ export class PidFiles {
 
   /** Fills `buffer` with where a link of `pid` leads. Returns the number of bytes, or -errno. */
   readLink(pid: number, file: PidFile, buffer: Uint8Array): number {
-    this.path.set(file, this.writePid(pid));
-    return readlinkat(this.directoryFd, this.path, buffer);
+    return readlinkatAt(this.directoryFd, pathOf(pid, file), buffer);
   }
 
   /** Opens the directory of a process's threads. Returns an fd for the caller to close, or -errno. */
   openThreads(pid: number): number {
-    this.path.set(PID_TASK, this.writePid(pid));
-    return this.openPath(O_RDONLY | O_DIRECTORY);
+    return this.openFile(pid, PID_TASK, O_RDONLY | O_DIRECTORY);
   }
 
   /** As `read`, of one of the threads in `threadsFd`. */
   readOfThread(threadsFd: number, tid: number, file: PidFile, buffer: Uint8Array): number {
-    this.path.set(file, this.writePid(tid));
-    const fd = openat(threadsFd, this.path, O_RDONLY);
+    const fd = openatAt(threadsFd, pathOf(tid, file), O_RDONLY);
     if (fd < 0) return fd;
-    const length = pread(fd, buffer, 0);
+    const length = preadAt(fd, this.addresses.of(buffer), buffer.length);
     close(fd);
     return length;
   }
 
   /** As `readLink`, of one of the threads in `threadsFd`. */
   readLinkOfThread(threadsFd: number, tid: number, file: PidFile, buffer: Uint8Array): number {
-    this.path.set(file, this.writePid(tid));
-    return readlinkat(threadsFd, this.path, buffer);
+    return readlinkatAt(threadsFd, pathOf(tid, file), buffer);
   }
 
   /** From now on what was read may stay open for a while. */
@@ -100,17 +124,17 @@ export class PidFiles {
 
   /** Whether the directory has an entry for `pid`. */
   has(pid: number): boolean {
-    this.path[this.writePid(pid)] = 0;
-    const fd = this.openPath(O_RDONLY | O_DIRECTORY);
+    const fd = this.openFile(pid, PID_ITSELF, O_RDONLY | O_DIRECTORY);
     if (fd >= 0) close(fd);
     return fd >= 0;
   }
 
-  /** Opens what `path` names; where no more files may be open, or their memory is lacking, after making room. */
-  private openPath(flags: number): number {
-    const fd = openat(this.directoryFd, this.path, flags);
+  /** Opens a file of `pid`; where no more files may be open, or their memory is lacking, after making room. */
+  private openFile(pid: number, file: PidFile, flags: number): number {
+    const path = pathOf(pid, file);
+    const fd = openatAt(this.directoryFd, path, flags);
     const noRoom = fd === -EMFILE || fd === -ENFILE || fd === -ENOMEM;
-    return noRoom && this.makeRoom() ? openat(this.directoryFd, this.path, flags) : fd;
+    return noRoom && this.makeRoom() ? openatAt(this.directoryFd, path, flags) : fd;
   }
 
   /** Closes the files that wait for it. Returns whether there were any. */
@@ -119,16 +143,15 @@ export class PidFiles {
     this.batch.flush();
     return !isEmpty;
   }
+}
 
-  /** Writes `pid` in decimal to the start of the path; returns how many digits. */
-  private writePid(pid: number): number {
-    let digits = 1;
-    for (let rest = pid; rest >= 10; rest = (rest / 10) | 0) digits++;
-    let rest = pid;
-    for (let i = digits - 1; i >= 0; i--) {
-      this.path[i] = 0x30 + (rest % 10);
-      rest = (rest / 10) | 0;
-    }
-    return digits;
-  }
+/** Writes `pid` in decimal before the file's name; returns the path's address. */
+function pathOf(pid: number, { path, addresses }: PidFile): number {
+  let at = DIGITS_MAX;
+  let rest = pid;
+  do {
+    path[--at] = ZERO + (rest % 10);
+    rest = (rest / 10) | 0;
+  } while (rest > 0);
+  return addresses[DIGITS_MAX - at] as number;
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import * as files from '../../../native-shims/files.js';
-import { cString, fixedBuffer } from '../../../native-shims/libc.js';
+import { Addresses, cString, fixedBuffer } from '../../../native-shims/libc.js';
 import { own } from './fds.js';
 
 const [ENOENT, EBADF, ENOTDIR, EISDIR, EINVAL] = [2, 9, 20, 21, 22];
@@ -20,6 +20,27 @@ function directory(): string {
 }
 
 const openDirectory = (name: string): number => own(files.open(cString(name), O_RDONLY | O_DIRECTORY));
+
+const addresses = new Addresses();
+const addressOfPath = (name: string): number => addresses.of(cString(name));
+
+describe('openatAt and preadAt', () => {
+  it('open and read by addresses what the others do by buffers, up to a number of bytes', () => {
+    const fd = own(files.openatAt(openDirectory(directory()), addressOfPath('a'), O_RDONLY));
+    const buffer = fixedBuffer(8).fill(0x78);
+    expect(files.preadAt(fd, addresses.of(buffer), 4)).toBe(4);
+    expect(buffer.toString()).toBe('0123xxxx');
+    expect(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1')).toMatch(/^flags:\t0*2[0-7]*$/m); // close-on-exec
+  });
+
+  it('say with -errno what is wrong', () => {
+    const at = openDirectory(directory());
+    expect(files.openatAt(at, addressOfPath('none'), O_RDONLY)).toBe(-ENOENT);
+    expect(files.openatAt(99_999, addressOfPath('a'), O_RDONLY)).toBe(-EBADF);
+    expect(files.preadAt(at, addresses.of(fixedBuffer(8)), 8)).toBe(-EISDIR);
+    expect(files.preadAt(99_999, addresses.of(fixedBuffer(8)), 8)).toBe(-EBADF);
+  });
+});
 
 describe('open and openat', () => {
   it('say with -errno what is wrong', () => {
@@ -144,13 +165,13 @@ describe('closeRange', () => {
   });
 });
 
-describe('readlinkat', () => {
+describe('readlinkatAt', () => {
   it('fills the buffer with where the link leads, bytes as they are, and no NUL', () => {
     const dir = directory();
     const leads = Buffer.from([0x2f, 0xff, 0x61]);
     symlinkSync(leads, path.join(dir, 'link'));
     const buffer = fixedBuffer(8).fill(0x78);
-    expect(files.readlinkat(openDirectory(dir), cString('link'), buffer)).toBe(3);
+    expect(files.readlinkatAt(openDirectory(dir), addressOfPath('link'), buffer)).toBe(3);
     expect(buffer).toEqual(Buffer.concat([leads, Buffer.from('xxxxx')]));
   });
 
@@ -158,13 +179,13 @@ describe('readlinkat', () => {
     const dir = directory();
     symlinkSync('/a/long/way', path.join(dir, 'link'));
     const buffer = fixedBuffer(8).fill(0x78);
-    expect(files.readlinkat(openDirectory(dir), cString('link'), buffer.subarray(0, 4))).toBe(4);
+    expect(files.readlinkatAt(openDirectory(dir), addressOfPath('link'), buffer.subarray(0, 4))).toBe(4);
     expect(buffer.toString()).toBe('/a/lxxxx');
   });
 
   it("reads the link of a process's own program", () => {
     const buffer = fixedBuffer(4096);
-    const length = files.readlinkat(openDirectory('/proc'), cString('self/exe'), buffer);
+    const length = files.readlinkatAt(openDirectory('/proc'), addressOfPath('self/exe'), buffer);
     expect(buffer.toString('utf8', 0, length)).toBe(process.execPath);
   });
 
@@ -172,11 +193,11 @@ describe('readlinkat', () => {
     const dir = directory();
     const at = openDirectory(dir);
     const buffer = fixedBuffer(8);
-    expect(files.readlinkat(at, cString('none'), buffer)).toBe(-ENOENT);
-    expect(files.readlinkat(at, cString('a'), buffer)).toBe(-EINVAL); // no link
-    expect(files.readlinkat(at, cString('a/x'), buffer)).toBe(-ENOTDIR);
-    expect(files.readlinkat(99_999, cString('a'), buffer)).toBe(-EBADF);
-    expect(files.readlinkat(openDirectory('/proc'), cString('2/exe'), buffer)).toBe(-ENOENT); // a kernel thread
+    expect(files.readlinkatAt(at, addressOfPath('none'), buffer)).toBe(-ENOENT);
+    expect(files.readlinkatAt(at, addressOfPath('a'), buffer)).toBe(-EINVAL); // no link
+    expect(files.readlinkatAt(at, addressOfPath('a/x'), buffer)).toBe(-ENOTDIR);
+    expect(files.readlinkatAt(99_999, addressOfPath('a'), buffer)).toBe(-EBADF);
+    expect(files.readlinkatAt(openDirectory('/proc'), addressOfPath('2/exe'), buffer)).toBe(-ENOENT); // a kernel thread
   });
 });
 

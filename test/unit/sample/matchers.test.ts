@@ -4,7 +4,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { EACCES, ENAMETOOLONG, ENOMEM } from '../../../native-shims/errno.js';
 import * as kernelFiles from '../../../native-shims/files.js';
 import { Matchers } from '../../../src/sample/matchers.js';
-import { PID_CGROUP, PID_CMDLINE, PID_EXE, PidFiles } from '../../../src/sample/pid-files.js';
+import { PID_CGROUP, PID_CMDLINE, PID_EXE, type PidFile, PidFiles } from '../../../src/sample/pid-files.js';
 import { NO_CHILDREN, ProcessScan } from '../../../src/sample/process-scan.js';
 import {
   CandidateTable,
@@ -184,7 +184,7 @@ describe('what is not known', () => {
     });
     onTestFinished(() => void vi.restoreAllMocks());
   };
-  const failing = (which: Uint8Array, errno: number): void => {
+  const failing = (which: PidFile, errno: number): void => {
     const read = PidFiles.prototype.read;
     vi.spyOn(PidFiles.prototype, 'read').mockImplementation(function (this: PidFiles, pid, file, buffer) {
       return file === which ? -errno : read.call(this, pid, file, buffer);
