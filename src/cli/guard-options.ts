@@ -6,7 +6,8 @@
  * its messages come in that order, and the first mistake ends it. It starts from settings, those of the configuration
  * file or the persona's defaults, and changes them key by key; -m and -M together are one key, as are -s and -S.
  */
-import { parseDurationMs } from '../config/quantity.js';
+import { parseDurationMs, parseMaxWaitMs } from '../config/quantity.js';
+import { WAIT_MS_MAX } from '../decide/cadence.js';
 import { DEFAULT_KILL_AFTER_MS } from '../decide/ladder.js';
 import type { Meminfo } from '../kernel/meminfo.js';
 import type { LineKind, Log } from '../report/log.js';
@@ -150,6 +151,14 @@ const GUARD_OPTIONS: readonly OptionRow[] = [
     help: 'SIGKILL for a victim that has ignored SIGTERM for so long while memory is low, such as 3s or 500ms (default 10s)',
   },
   {
+    name: 'max-wait',
+    takesValue: true,
+    valueName: 'TIME',
+    exactOnly: true,
+    persona: 'oom-backstop',
+    help: 'look at memory at least this often, 1s to 10s (default 1s): a longer time saves wake-ups, and is only taken while memory could not reach the limit in it',
+  },
+  {
     name: 'no-arc',
     takesValue: false,
     exactOnly: true,
@@ -240,6 +249,7 @@ export function defaultSettings(persona: Persona): Settings {
     sparesWayIn: persona === 'oom-backstop',
     killGroup: false,
     killAfterMs: DEFAULT_KILL_AFTER_MS,
+    waitMsMax: WAIT_MS_MAX,
     countArc: persona === 'oom-backstop',
     kernelOom: false,
     dryrun: false,
@@ -480,6 +490,9 @@ class OptionReader {
       case 'kill-after':
         options.killAfterMs = killAfterMsOf(value);
         break;
+      case 'max-wait':
+        options.waitMsMax = waitMsMaxOf(value);
+        break;
       case 'no-arc':
         options.countArc = false;
         break;
@@ -590,6 +603,13 @@ function killAfterMsOf(value: string): number {
     EXIT_PARAMETER,
     `--kill-after ${value}: ${ms} (valid: a time such as 10s, with ms, s, min or h)`,
   );
+}
+
+/** @throws FatalError */
+function waitMsMaxOf(value: string): number {
+  const ms = parseMaxWaitMs(value);
+  if (typeof ms === 'number') return ms;
+  throw new FatalError(EXIT_PARAMETER, `--max-wait ${value}: ${ms} (valid: a time such as 3s, from 1s to 10s)`);
 }
 
 function sizeMax(totalKib: number): number {

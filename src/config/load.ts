@@ -398,6 +398,7 @@ function settingsOf(
     matching: { tables: matches, onlyCgroup: selection.only_cgroup },
     killGroup: guard.kill_group,
     killAfterMs: guard.kill_after,
+    waitMsMax: guard.max_wait,
     countArc: memory.count_arc,
     kernelOom: guard.kernel_oom,
     dryrun: guard.dryrun,

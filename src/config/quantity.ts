@@ -20,6 +20,10 @@ const MS_PER_UNIT: Readonly<Record<string, number>> = {
   h: 3_600_000,
 };
 
+const MAX_WAIT_MS_MIN = 1000;
+/** Whoever reads the state page takes a guard for dead that has said nothing for some seconds more than that. */
+const MAX_WAIT_MS_MAX = 10_000;
+
 /** Reads a limit; one in percent is at most `percentMax`. Returns what is wrong where something is. */
 export function parseLimit(text: string, percentMax: number): Limit | string {
   const quantity = split(text);
@@ -44,6 +48,13 @@ export function parseDurationMs(text: string): number | string {
   if (typeof quantity === 'string') return quantity;
   const ms = ownValue(MS_PER_UNIT, quantity.unit);
   return ms === undefined ? wrongUnit(quantity.unit) : quantity.value * ms;
+}
+
+/** Reads the longest wait between two looks at memory. Returns milliseconds, or what is wrong. */
+export function parseMaxWaitMs(text: string): number | string {
+  const ms = parseDurationMs(text);
+  if (typeof ms === 'string') return ms;
+  return ms < MAX_WAIT_MS_MIN ? 'less than 1s' : ms > MAX_WAIT_MS_MAX ? 'more than 10s' : ms;
 }
 
 function split(text: string): { value: number; unit: string } | string {

@@ -7,7 +7,7 @@
 import * as z from 'zod';
 import { PosixRegex } from '../../native-shims/regex.js';
 import { compileCondition, VALID_CONDITIONS } from '../match/conditions.js';
-import { parseDurationMs, parseLimit, parseSizeKib } from './quantity.js';
+import { parseDurationMs, parseLimit, parseMaxWaitMs, parseSizeKib } from './quantity.js';
 import { lookUpUid } from './users.js';
 
 /* Each schema is used two or three times: compiling it, as zod does by default, would take longer than that. */
@@ -67,6 +67,7 @@ const limit = (percentMax: number) => read((text) => orFailure(parseLimit(text, 
 
 const size = () => read((text) => orFailure(parseSizeKib(text)));
 
+const maxWait = () => read((text) => orFailure(parseMaxWaitMs(text)));
 const duration = () => read((text) => orFailure(parseDurationMs(text)));
 
 /** null for "". */
@@ -188,6 +189,13 @@ export const configSchema = z.strictObject({
         description: 'SIGKILL for a victim that has ignored SIGTERM for so long while memory is low; 0s for at once.',
         valid: TIME,
         option: '--kill-after',
+        example: '3s',
+      }),
+      max_wait: maxWait().prefault('1s').register(keyTexts, {
+        description:
+          'Memory is looked at at least this often. A longer time saves wake-ups; it is used only while memory could not reach the limits in it.',
+        valid: "a time such as '3s' (ms, s), from 1s to 10s",
+        option: '--max-wait',
         example: '3s',
       }),
       kernel_oom: z.boolean().prefault(false).register(keyTexts, {

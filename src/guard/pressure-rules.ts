@@ -32,6 +32,8 @@ const GATE_MARGIN_PERCENT = 5;
 /** Between two looks, below that; and while a stall is under way: a tenth of the default window. */
 const NEAR_WAIT_MS = 250;
 const CLOSE_WAIT_MS = 50;
+/** Longer than any wait. */
+const ANY_WAIT_MS = 60_000;
 /** Ticks may be closer than that near the limits, and a look takes twice what a tick does: those in between do without. */
 const BETWEEN_LOOKS_MS = 40;
 /** A hundred times what the look at one cgroup costs (60 us), so that many of them take no more than 1 % of a core. */
@@ -62,6 +64,8 @@ export class PressureRules {
   private readonly machineRules: readonly RuleWatch[];
   private readonly names = new Map<PressureRule, Uint8Array>();
   private readonly gatePercent: number;
+  /** The same while memory is far from what the machine's rules ask for: cgroups without a trigger have to be looked at all the same. */
+  private readonly farWaitMs: number;
   private readonly reading: PressureReading = emptyReading();
   private readonly wantsRefaults: boolean;
   private saidOverflow = false;
@@ -78,6 +82,7 @@ export class PressureRules {
     const ofMachine = machine === null ? [] : rules.filter(({ cgroup }) => cgroup === null);
     this.machineRules = ofMachine.map((rule) => new RuleWatch(rule));
     this.gatePercent = Math.max(-GATE_MARGIN_PERCENT, ...ofMachine.map((rule) => rule.availableBelowPercent ?? 0));
+    this.farWaitMs = parts.cgroups === null ? ANY_WAIT_MS : WAIT_MS_MAX;
     this.wantsRefaults = rules.some(({ refaults }) => refaults);
     for (const rule of rules) this.names.set(rule, Buffer.from(rule.name));
   }
@@ -109,7 +114,7 @@ export class PressureRules {
     this.firedCgroup = null;
     this.lookedMs = now.ms;
     const near = this.isNear(memory);
-    this.waitMs = near ? this.machineWaitMs : WAIT_MS_MAX;
+    this.waitMs = near ? this.machineWaitMs : this.farWaitMs;
     if (cgroups !== null) this.findCgroups(cgroups, now);
     const due = cgroups?.isDue(now) === true;
     const machineDue = near && now.ms - this.machineLookedMs >= BETWEEN_LOOKS_MS;

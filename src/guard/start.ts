@@ -4,7 +4,7 @@
  */
 
 import { accessSync, constants, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { getPriority, release, setPriority } from 'node:os';
+import { availableParallelism, getPriority, release, setPriority } from 'node:os';
 import { monotonicMs, threadCpuMs } from '../../native-shims/clock.js';
 import { compileAtNextCall } from '../../native-shims/engine.js';
 import { strerror } from '../../native-shims/errno.js';
@@ -220,7 +220,7 @@ export function prepareGuard(
   const aftermath = instruments === null ? null : new Aftermath(policy, log, instruments);
   warnOfHiddenProcesses(log, options.procfs);
   trySelection(log, selector);
-  const cadence = new Cadence(measureTick(sampler));
+  const cadence = new Cadence(measureTick(sampler), options.waitMsMax, availableParallelism());
   const { witness, rehearsed } = openWitnesses(options, { ...policy, selection }, hooks, {
     log,
     sampler,

@@ -27,6 +27,8 @@ export interface GuardOptions {
   killGroup: boolean;
   /** SIGKILL for who has ignored SIGTERM for so long while memory was low. */
   killAfterMs: number;
+  /** The longest wait between two looks at memory. */
+  waitMsMax: number;
   /** What ZFS's cache would give back counts as available. */
   countArc: boolean;
   kernelOom: boolean;

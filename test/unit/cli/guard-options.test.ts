@@ -119,6 +119,8 @@ describe("the own persona's options", () => {
     ],
     [[], { killAfterMs: 10_000, countArc: true }],
     [['--kill-after', '1.5s'], { killAfterMs: 1500 }],
+    [[], { waitMsMax: 1000 }],
+    [['--max-wait', '3s'], { waitMsMax: 3000 }],
     [['--kill-after=0s'], { killAfterMs: 0 }],
     [['--no-arc'], { countArc: false }],
   ])('%j', (args, expected) => {
@@ -131,6 +133,9 @@ describe("the own persona's options", () => {
     '--floor=-1MiB',
     '--floor=4MB',
     '--only-user=nobody-here',
+    '--max-wait=3',
+    '--max-wait=999ms',
+    '--max-wait=10.1s',
     '--kill-after=3',
     '--kill-after=-1s',
   ])('%s is refused', (arg) => {
@@ -337,6 +342,7 @@ describe('over settings', () => {
     matching: { tables: [], onlyCgroup: '/a' },
     killGroup: true,
     killAfterMs: 3000,
+    waitMsMax: 2000,
     countArc: false,
     kernelOom: true,
     dryrun: true,

@@ -65,6 +65,7 @@ const KEYS: readonly [string, string, Partial<Settings>][] = [
   ['guard.syslog', 'true', { syslog: true }],
   ['guard.kill_group', 'true', { killGroup: true }],
   ['guard.kill_after', '"1.5s"', { killAfterMs: 1500 }],
+  ['guard.max_wait', '"2.5s"', { waitMsMax: 2500 }],
   ['guard.kernel_oom', 'true', { kernelOom: true }],
   ['guard.raise_priority', 'true', { raisePriority: true }],
   ['guard.runtime_dir', '"/run/here"', { runtimeDir: '/run/here' }],

@@ -54,6 +54,30 @@ describe('Cadence', () => {
     expect(at(9, 1020)).toBe(5); // rising
   });
 
+  describe('where the admin allows longer waits', () => {
+    const waitOf = (headroomMib: number, cpus: number, waitMsMax = 3000): number =>
+      waitAfter(new Cadence(TICK_COST_MS, waitMsMax, cpus), above(headroomMib), 0);
+
+    it('waits as long as all CPUs together could not reach the limit in', () => {
+      expect(waitOf(12_000, 2)).toBe(2048);
+      expect(waitOf(12_000, 1)).toBe(2048); // never less than what all of a small machine's fill
+      expect(waitOf(12_000, 4)).toBe(1024);
+      expect(waitOf(100_000, 2)).toBe(3000);
+      expect(waitOf(100_000, 16)).toBe(2133);
+    });
+
+    it('takes a second and less as ever', () => {
+      expect(waitOf(6000, 64)).toBe(1000);
+      expect(waitOf(600, 2)).toBe(102);
+      expect(waitOf(100_000, 2, 1000)).toBe(1000);
+    });
+
+    it('takes no more than a second where only swap is far', () => {
+      const cadence = new Cadence(TICK_COST_MS, 3000, 2);
+      expect(waitAfter(cadence, above(0, 10_000, 10_000), 0)).toBe(1000);
+    });
+  });
+
   it('falling far from the limit, it is in no hurry', () => {
     const cadence = new Cadence(TICK_COST_MS);
     waitAfter(cadence, above(15_000), 0);
