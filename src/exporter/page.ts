@@ -17,10 +17,10 @@ const NEAR_LIMITS = 2;
 
 const STYLE = `
 :root { color-scheme: light dark; --ground: #f6f7f9; --card: #fff; --ink: #1b1f24; --soft: #5b6570; --line: #dde1e6; --track: #e6e9ed;
-  --good: #1a7f4b; --near: #b26a00; --bad: #c62f2f; --term: #d97706; --kill: #c62f2f; }
+  --good: #1a7f4b; --near: #b26a00; --bad: #c62f2f; --term: #7c4dff; --kill: #c62f2f; }
 @media (prefers-color-scheme: dark) {
   :root { --ground: #14171b; --card: #1d2127; --ink: #e8eaed; --soft: #9aa4af; --line: #2f353d; --track: #333a43;
-    --good: #4cc38a; --near: #f0a73a; --bad: #ff6b6b; --term: #f0a73a; --kill: #ff6b6b; }
+    --good: #4cc38a; --near: #f0a73a; --bad: #ff6b6b; --term: #b69cff; --kill: #ff6b6b; }
 }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--ground); color: var(--ink); font: 16px/1.45 system-ui, sans-serif; }
@@ -42,7 +42,7 @@ small, .soft { color: var(--soft); }
 .good { color: var(--good); } .near { color: var(--near); } .bad { color: var(--bad); }
 svg { display: block; width: 100%; height: 22px; margin: .5rem 0 .3rem; }
 .track { fill: var(--track); } .fill-good { fill: var(--good); } .fill-near { fill: var(--near); } .fill-bad { fill: var(--bad); }
-.mark-term { fill: var(--term); } .mark-kill { fill: var(--kill); }
+.mark-term, .mark-kill { fill: var(--term); stroke: var(--card); stroke-width: 2; paint-order: stroke; } .mark-kill { fill: var(--kill); }
 .key::before { content: ""; display: inline-block; width: .3rem; height: .9em; margin-right: .4rem; vertical-align: -.1em; border-radius: 1px; }
 .key.term::before { background: var(--term); } .key.kill::before { background: var(--kill); }
 .key { margin-right: 1.1rem; white-space: nowrap; }
@@ -53,7 +53,8 @@ ul { margin: 0; padding-left: 1.2rem; }
 table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .4rem .8rem .4rem 0; border-top: 1px solid var(--line); vertical-align: top; }
 th { color: var(--soft); font-weight: 500; font-size: .85rem; border-top: 0; }
-td.name { font-weight: 600; overflow-wrap: anywhere; }
+td.name { overflow-wrap: anywhere; }
+td.name bdi { font-weight: 600; display: block; }
 td.when { white-space: nowrap; }
 footer { color: var(--soft); font-size: .85rem; padding: 0 .2rem 1rem; overflow-wrap: anywhere; }
 @media (max-width: 40rem) {
@@ -96,7 +97,8 @@ ${pressureOf(look)}
 ${countersOf(look)}
 ${page === null ? null : decisionsOf(page, look.unixMs)}
 <footer>
-<p>As of ${time(look.unixMs)}, once more every ${REFRESH_S} s. For programs: <a href="/metrics">/metrics</a>, <a href="/healthz">/healthz</a>. State page: ${look.path}</p>
+<p>As of ${time(look.unixMs)}, once more every ${REFRESH_S} s. For programs: <a href="/metrics">/metrics</a>, <a href="/healthz">/healthz</a>.</p>
+<p>State page: ${look.path}</p>
 </footer>
 </main>
 </body>
@@ -113,7 +115,7 @@ function stateOf({ health, page, unixMs }: Look): Html {
   }
   if (page === null) return html``;
   const dryrun = page.number('dryrun') === 1;
-  const doing = page.phase === 'watching' ? 'Watching' : `Killing (${page.phase})`;
+  const doing = page.phase === 'watching' ? 'Up and watching' : `Killing now (${page.phase})`;
   const startedMs = page.number('startedUnixMs');
   const since = startedMs === null ? '' : `, up for ${span(Math.max(0, unixMs - startedMs))}`;
   return html`<div class="state${dryrun ? ' dry' : ''}"><strong>${doing}${dryrun ? ', but a dry run: nobody is killed' : ''}</strong>
@@ -246,7 +248,7 @@ function decision(each: Decision, nowMs: number): Html {
   const ago = `${span(Math.max(0, nowMs - each.unixMs))} ago`;
   const uid = each.uid === null ? '' : `, uid ${each.uid}`;
   return html`<tr><td class="when" data-label="When"><span title="${time(each.unixMs)}">${ago}</span></td>
-<td class="name" data-label="Victim"><span><bdi>${each.comm}</bdi> <small>pid ${each.pid}${uid}, ${size(each.rssKib)}</small></span></td>
+<td class="name" data-label="Victim"><span><bdi>${each.comm}</bdi><small>pid ${each.pid}${uid}, ${size(each.rssKib)}</small></span></td>
 <td data-label="Signal">${signalOf(each)}</td>
 <td data-label="Why">${each.rule === null ? 'limit' : html`<span>rule <bdi>${each.rule}</bdi></span>`}</td>
 <td data-label="Result">${outcomeOf(each)}</td></tr>

@@ -3,7 +3,7 @@ import type { PageFailure } from '../state/page-file.js';
 import type { StatePage } from '../state/page-reader.js';
 
 /** How late a guard may be that has a full machine, a slow disk under Node or a debugger's attention, and is well. */
-export const LATE_MS_MAX = 2000;
+const LATE_MS_MAX = 2000;
 
 /** The longest that a guard waits is a second. One that announces a day is not believed. */
 const WAIT_MS_MAX = 10_000;

@@ -6,11 +6,11 @@ const KIB_PER_MIB = 1024;
 const KIB_PER_GIB = 1024 * 1024;
 const MS_PER_S = 1000;
 
-/** `512 KiB`, `1170 MiB`, `23.1 GiB` */
+/** `512 KiB`, `1170 MiB`, `6.4 GiB` */
 export function size(kib: number | null): string {
   if (kib === null) return 'unknown';
   if (kib < KIB_PER_MIB) return `${Math.round(kib)} KiB`;
-  if (kib < 10 * KIB_PER_GIB) return `${Math.round(kib / KIB_PER_MIB)} MiB`;
+  if (kib < 4 * KIB_PER_GIB) return `${Math.round(kib / KIB_PER_MIB)} MiB`;
   return `${(kib / KIB_PER_GIB).toFixed(1)} GiB`;
 }
 
@@ -26,12 +26,13 @@ export function time(unixMs: number | null): string {
   return `${date.toISOString().slice(0, 19).replace('T', ' ')} UTC`;
 }
 
-/** `43 ms`, `3.2 s`, `7 min`, `5 h`, `12 days` */
+/** `43 ms`, `3.2 s`, `14 s`, `7 min`, `5 h`, `12 days` */
 export function span(ms: number | null): string {
   if (ms === null) return 'unknown';
   if (ms < MS_PER_S) return `${Math.round(ms)} ms`;
   const s = ms / MS_PER_S;
-  if (s < 60) return `${s.toFixed(1)} s`;
+  if (s < 10) return `${s.toFixed(1)} s`;
+  if (s < 100) return `${Math.round(s)} s`;
   if (s < 120 * 60) return `${Math.round(s / 60)} min`;
   if (s < 48 * 3600) return `${Math.round(s / 3600)} h`;
   return `${Math.round(s / 86_400)} days`;

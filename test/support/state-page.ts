@@ -1,8 +1,4 @@
 /* State pages for tests of their readers, written by the layout alone: what a guard would write, and what none would. */
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
-import { onTestFinished } from 'vitest';
 import {
   BYTES_AT,
   DECISION_COMM_BYTES,
@@ -22,7 +18,6 @@ import {
   PROGRAM_AT,
   SEQUENCE_AT,
   SIGNALS,
-  STATE_FILE,
   VERSION_AT,
 } from '../../src/state/layout.js';
 
@@ -113,18 +108,4 @@ function writeDecision(page: Buffer, decision: MadeDecision, slot: number, unixM
   const commAt = at + DECISION_NUMBERS.length * 8;
   page.write(decision.comm ?? '', commAt, DECISION_COMM_BYTES, 'utf8');
   page.write(decision.rule ?? '', commAt + DECISION_COMM_BYTES, DECISION_RULE_BYTES, 'utf8');
-}
-
-/** A runtime directory that goes with the test, holding `bytes` as its state page. */
-export function runtimeDirWith(bytes: Uint8Array | null): string {
-  const directory = mkdtempSync(path.join(tmpdir(), 'oom-backstop-state-'));
-  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
-  if (bytes !== null) replacePage(directory, bytes);
-  return directory;
-}
-
-/** Puts another page in the place of the one in `directory`. */
-export function replacePage(directory: string, bytes: Uint8Array): void {
-  writeFileSync(path.join(directory, 'new'), bytes);
-  renameSync(path.join(directory, 'new'), path.join(directory, STATE_FILE));
 }

@@ -57,11 +57,11 @@ describe('the page', () => {
   it('says how things stand', () => {
     const text = textOf(pageFor(madeLook()));
     for (const part of [
-      'Watching',
+      'Up and watching',
       'pid 812, up for 60 min · oom-backstop 0.1.0',
       '12.0 GiB available of 20.0 GiB, 60.00 %',
       'SIGTERM at 5.00 % (1024 MiB)',
-      '3072 MiB free of 4096 MiB, 75.00 %',
+      '3072 MiB free of 4.0 GiB, 75.00 %',
       'Some task waits: 12.50 %',
       "By the kernel's OOM killer 3".replace("'", '&#39;'),
       'hog pid 4712, uid 1001, 1024 MiB',
@@ -79,7 +79,7 @@ describe('the page', () => {
     ],
     ['no PSI', madeLook({}, { pressure: null }), 'This kernel does not tell (no PSI)'],
     ['a dry run', madeLook({ numbers: { dryrun: 1 } }), 'but a dry run: nobody is killed'],
-    ['a kill under way', madeLook({ numbers: { phase: 2 } }), 'Killing (terminating)'],
+    ['a kill under way', madeLook({ numbers: { phase: 2 } }), 'Killing now (terminating)'],
     ['no kill so far', madeLook({ decisions: [] }), 'None so far.'],
     [
       'what is not well',

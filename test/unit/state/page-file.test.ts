@@ -5,7 +5,8 @@ import path from 'node:path';
 import { expect, it } from 'vitest';
 import { PAGE_BYTES, SEQUENCE_AT, STATE_FILE } from '../../../src/state/layout.js';
 import { type PageFileRead, readPageFile } from '../../../src/state/page-file.js';
-import { runtimeDirWith, statePage } from '../../support/state-page.js';
+import { runtimeDirWith } from '../../support/runtime-dir.js';
+import { statePage } from '../../support/state-page.js';
 
 const outcome = (read: PageFileRead): string => ('page' in read ? 'read' : read.refused.kind);
 
