@@ -8,7 +8,11 @@
  * processes) are not for it: the last lines would be lost. If its reader takes nothing then, it ends all the same, after a time.
  * When the reader is gone it ends at once, and the guard goes on as text.
  *
- * Arguments: the guard's pid; its name; the pid of a log writer before this one (after a reload), which has the first word.
+ * After a reload there are two for a moment: the guard is the same process, which executed itself anew, and has closed the first one's
+ * pipe. The second one waits until the first has written everything, and longer than that if their reader takes nothing: no line is
+ * lost, doubled, or in another one's middle.
+ *
+ * Arguments: the guard's pid; its name; the pid of the log writer before this one, where there is one.
  */
 import { read, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
@@ -23,9 +27,9 @@ const CHUNK_BYTES = 64 * 1024;
 /** What a reader gets to take the last lines. */
 const END_MS_MAX = 3000;
 
-/** The writer before ends within END_MS_MAX. */
-const BEFORE_MS_MAX = END_MS_MAX + 500;
-const LOOK_MS = 5;
+/** At the writer before: usually it has ended already. And at the guard, while nothing is read that would tell of its end. */
+const LOOK_AT_WRITER_MS = 10;
+const LOOK_AT_GUARD_MS = 500;
 
 /** A disk that was full may have room again. */
 const RETRY_MS = 1000;
@@ -46,6 +50,7 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal
 const stdout = destination({ dest: STDOUT, sync: false });
 let full = false;
 let goOn: (() => void) | null = null;
+let ending = false;
 stdout.on('drain', () => {
   full = false;
   goOn?.();
@@ -106,10 +111,26 @@ const readChunk = (): Promise<number> =>
   new Promise((resolve) => {
     read(STDIN, chunk, 0, CHUNK_BYTES, null, (error, bytes) => resolve(error === null ? bytes : 0));
   });
-const drained = (): Promise<void> =>
-  new Promise((resolve) => {
+/** Until stdout takes more, or the guard has ended: who does not read does not see the end either. */
+async function drained(): Promise<void> {
+  const looking = setInterval(endIfGuardHas, LOOK_AT_GUARD_MS);
+  await new Promise<void>((resolve) => {
     goOn = resolve;
   });
+  clearInterval(looking);
+}
+
+/** Its children get another parent then. */
+function endIfGuardHas(): void {
+  if (process.ppid !== Number(guardPid)) endSoon();
+}
+
+/** By a signal, because an exit would wait for the reader once more (pino flushes then). */
+function endSoon(): void {
+  if (ending) return;
+  ending = true;
+  setTimeout(() => process.kill(process.pid, 'SIGKILL'), END_MS_MAX).unref();
+}
 
 /** A process that has ended is a zombie until the guard has collected it. */
 function hasEnded(pid: string): boolean {
@@ -122,15 +143,13 @@ function hasEnded(pid: string): boolean {
 }
 
 async function run(): Promise<void> {
-  const untilMs = Date.now() + BEFORE_MS_MAX;
-  if (before !== undefined) while (!hasEnded(before) && Date.now() < untilMs) await sleep(LOOK_MS);
+  for (; before !== undefined && !hasEnded(before); endIfGuardHas()) await sleep(LOOK_AT_WRITER_MS);
   let rest: Buffer = Buffer.alloc(0);
   for (let bytes = await readChunk(); bytes > 0; bytes = await readChunk()) {
     rest = logLines(Buffer.concat([rest, chunk.subarray(0, bytes)]));
     if (full) await drained();
   }
-  // By a signal, because an exit would wait for the reader once more (pino flushes then).
-  setTimeout(() => process.kill(process.pid, 'SIGKILL'), END_MS_MAX).unref();
+  endSoon();
   stdout.end();
 }
 

@@ -2,7 +2,7 @@
  * What the guard says, in earlyoom's words: people grep for these lines, so their form is a contract.
  * Each function builds one line on the log.
  */
-import { memAvailablePercent, swapFreePercent, userMemTotalKib } from '../decide/limits.js';
+import { userMemTotalKib } from '../decide/limits.js';
 import type { Meminfo } from '../kernel/meminfo.js';
 import { type CandidateTable, NAME_BYTES } from '../shared/candidates.js';
 import { LEVEL_KILL, type Level, type Limits } from '../shared/limits.js';
@@ -25,13 +25,13 @@ export function sayMemory(log: Log, kind: LineKind, memory: Meminfo): void {
     .text(' of ')
     .integer(mib(userMemTotalKib(memory)), 5)
     .text(' MiB (')
-    .percent(memAvailablePercent(memory))
+    .share(memory.memAvailableKib, userMemTotalKib(memory), 100)
     .text('), swap free: ')
     .integer(mib(memory.swapFreeKib), 4)
     .text(' of ')
     .integer(mib(memory.swapTotalKib), 4)
     .text(' MiB (')
-    .percent(swapFreePercent(memory))
+    .share(memory.swapFreeKib, memory.swapTotalKib, 0)
     .text(')');
   log
     .about('memory')
