@@ -57,7 +57,7 @@ stdout.on('drain', () => {
   goOn = null;
 });
 stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(1);
+  if (error.code === 'EPIPE') endNow();
   // What could not be written is kept, and tried again with the next line.
   setTimeout(() => stdout.write(''), RETRY_MS);
 });
@@ -125,11 +125,16 @@ function endIfGuardHas(): void {
   if (process.ppid !== Number(guardPid)) endSoon();
 }
 
-/** By a signal, because an exit would wait for the reader once more (pino flushes then). */
+/** Within the time that a reader gets. */
 function endSoon(): void {
   if (ending) return;
   ending = true;
-  setTimeout(() => process.kill(process.pid, 'SIGKILL'), END_MS_MAX).unref();
+  setTimeout(endNow, END_MS_MAX).unref();
+}
+
+/** By a signal: an exit would wait for the next record, which a thread is reading, and for the reader once more (pino flushes then). */
+function endNow(): void {
+  process.kill(process.pid, 'SIGKILL');
 }
 
 /** A process that has ended is a zombie until the guard has collected it. */

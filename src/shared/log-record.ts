@@ -43,6 +43,8 @@ interface TopicText {
 }
 
 const SIGNAL = '`SIGTERM` or `SIGKILL`';
+/** With -d the start tries the selection. */
+const SENT_SIGNAL = `${SIGNAL}, or \`0 (no-op signal)\` for the trial of the start with \`-d\``;
 const PERCENT_LIMITS = { memPercent: 'of user mem total', swapPercent: 'of total swap' } as const;
 const PID = { 'victim.pid': 'process id' } as const;
 
@@ -80,7 +82,7 @@ export const LOG_TOPICS = topics({
   sending: {
     line: '`sending SIGTERM to process ...`',
     fields: {
-      signal: SIGNAL,
+      signal: SENT_SIGNAL,
       'victim.pid': 'process id',
       'victim.uid': 'its effective user; null: not known',
       'victim.name': 'its comm',
@@ -98,7 +100,7 @@ export const LOG_TOPICS = topics({
     line: '`killing whole cgroup ...`',
     fields: { cgroup: 'its path', processes: 'how many' },
   },
-  exited: { line: '`process ... exited after ...`', fields: { ...PID, afterMs: 'since the last signal of its kill' } },
+  exited: { line: '`process ... exited after ...`', fields: { ...PID, afterMs: 'since its first signal' } },
   escalating: {
     line: '`escalating to SIGKILL ...`',
     fields: { afterMs: 'since SIGTERM', reason: '`limits`, `time` or `rule`' },
