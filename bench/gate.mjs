@@ -32,11 +32,16 @@ const GATES = [
   { work: 'kill', times: 500 },
   { work: 'rules', times: 100_000 },
   { work: 'tick with a trace', times: 100_000 },
+  { work: 'tick with a report as JSON', times: 100_000 },
+  { work: 'tick with a report as JSON that nobody reads', times: 100_000 },
+  { work: 'kill with JSON lines', times: 500 },
 ];
 const CONTROLS = [
   { work: 'tick that makes an object', times: 300_000, fails: 'collections' },
   { work: 'scan that makes strings', times: 1000, fails: 'collections' },
   { work: 'kill that makes objects', times: 500, fails: 'collections' },
+  { work: 'tick with a report as JSON that makes a string', times: 100_000, fails: 'collections' },
+  { work: 'kill with JSON lines that makes objects', times: 500, fails: 'collections' },
   { work: 'tick that leaks an fd', times: 30_000, fails: 'fds' },
   { work: 'tick that leaks memory', times: 30_000, fails: 'rss' },
 ];

@@ -16,6 +16,7 @@ export const ENOSPC = constants.errno.ENOSPC;
 export const ENOSYS = constants.errno.ENOSYS;
 export const ETIME = constants.errno.ETIME;
 export const EMFILE = constants.errno.EMFILE;
+export const EPIPE = constants.errno.EPIPE;
 export const ENFILE = constants.errno.ENFILE;
 
 /* glibc's strerror texts, for the errors that users grep for; the others show their name (`ENXIO`). */

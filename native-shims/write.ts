@@ -65,6 +65,11 @@ export class NonBlockingWriter {
     return own >= 0 ? new NonBlockingWriter(own, 'nonblocking') : new NonBlockingWriter(fd, 'poll-first');
   }
 
+  /** A writer for an fd of our own that has O_NONBLOCK, such as a pipe's (pipe.ts). */
+  static forOwnFd(fd: number): NonBlockingWriter {
+    return new NonBlockingWriter(fd, 'nonblocking');
+  }
+
   /** A writer for a unix datagram socket such as /dev/log. Returns it, or -errno. */
   static connectUnixDatagram(path: string): NonBlockingWriter | number {
     const pathBytes = Buffer.from(path);

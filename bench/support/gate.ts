@@ -10,15 +10,18 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:f
 import { PerformanceObserver } from 'node:perf_hooks';
 import { Moment, monotonicMs } from '../../native-shims/clock.js';
 import { compileAtNextCall, setEngineFlag } from '../../native-shims/engine.js';
-import { O_RDONLY, open } from '../../native-shims/files.js';
+import { O_RDONLY, O_WRONLY, open } from '../../native-shims/files.js';
 import { cString } from '../../native-shims/libc.js';
+import { openPipe } from '../../native-shims/pipe.js';
 import { PollSet } from '../../native-shims/poll.js';
+import { NonBlockingWriter } from '../../native-shims/write.js';
 import { parseGuardOptions } from '../../src/cli/guard-options.js';
 import { openMeminfo, openProcfs } from '../../src/guard/machine.js';
 import { openPressureRules, RULE_POLL_SLOTS } from '../../src/guard/pressure-rules.js';
 import { ALWAYS_TERM, NEVER } from '../../src/guard/rehearse.js';
 import { prepareGuard, prepareProcess, sealGuard } from '../../src/guard/start.js';
 import { emptyMeminfo } from '../../src/kernel/meminfo.js';
+import { JsonLog } from '../../src/report/json-log.js';
 import { Log } from '../../src/report/log.js';
 import { saySending } from '../../src/report/messages.js';
 import { copyLimits } from '../../src/shared/limits.js';
@@ -28,6 +31,10 @@ import { emptyVictim } from '../../src/shared/victim.js';
 const [work = '', times = '0'] = process.argv.slice(2);
 const kills = work.startsWith('kill');
 const traces = work.endsWith('with a trace');
+const logsAsJson = work.includes(' JSON');
+
+/** Full after a few hundred lines. */
+const PIPE_BYTES = 64 * 1024;
 
 /** A gate that kills is among the first processes of its namespace. */
 const PIDS_OF_A_NAMESPACE_MAX = 10;
@@ -37,7 +44,12 @@ const RECORDS_BYTES_MAX = 1024 * 1024;
 
 prepareProcess('oom-backstop');
 const log = new Log('rehearsal');
-log.quiet = true;
+// Said in earnest as JSON, to where everything fits: what goes to a stream as text is another gate's.
+log.quiet = !logsAsJson;
+if (logsAsJson)
+  log.useJson(new JsonLog(NonBlockingWriter.forOwnFd(work.endsWith('nobody reads') ? unreadPipe() : devNullFd()), 0));
+/** As nobody would: a report at each tick. */
+const REPORT_AT_EACH_TICK_S = '0.000001';
 const sampler = openMeminfo('/proc');
 const matchers = [
   'prefer:cmdline=/(worker|renderer) *$/',
@@ -51,6 +63,7 @@ process.on('exit', () => rmSync(runtimeDir, { recursive: true }));
 const args = ['--runtime-dir', runtimeDir];
 if (!kills) args.push('--dryrun');
 if (work === 'match') args.push(...matchers.flatMap((matcher) => ['--match', matcher]));
+if (work.startsWith('tick') && logsAsJson) args.push('-r', REPORT_AT_EACH_TICK_S);
 if (traces) args.push('--record', `${runtimeDir}/trace.ndjson`);
 const request = parseGuardOptions(args, 'oom-backstop', log, () => sampler.memory);
 if (request.kind !== 'run') throw new Error('not the options of a guard');
@@ -84,6 +97,16 @@ const children = kills
 let killed = 0;
 const never = copyLimits(NEVER);
 const term = copyLimits(ALWAYS_TERM);
+
+function devNullFd(): number {
+  return open(cString('/dev/null'), O_WRONLY);
+}
+
+function unreadPipe(): number {
+  const pipe = openPipe(PIPE_BYTES);
+  if (typeof pipe === 'number') throw new Error('no pipe');
+  return pipe.writeFd;
+}
 
 function startChildren(count: number): Int32Array {
   if (process.pid > PIDS_OF_A_NAMESPACE_MAX) throw new Error('not in a PID namespace of its own');
@@ -141,8 +164,19 @@ const WORK: Record<string, () => void> = {
   kill: killOne,
   'tick with a trace': () => void watch.lookAgain(1),
   'kill with a trace': killOne,
+  'tick with a report as JSON': () => void watch.lookAgain(1),
+  'tick with a report as JSON that nobody reads': () => void watch.lookAgain(1),
+  'kill with JSON lines': killOne,
   // The controls: each makes one gate fail.
   'kill that makes objects': () => {
+    killOne();
+    kept[0] = Array.from({ length: 500 }, () => ({ at: killed }));
+  },
+  'tick with a report as JSON that makes a string': () => {
+    watch.lookAgain(1);
+    kept[0] = JSON.stringify({ schema: 1, memAvailableKib: sampler.memory.memAvailableKib });
+  },
+  'kill with JSON lines that makes objects': () => {
     killOne();
     kept[0] = Array.from({ length: 500 }, () => ({ at: killed }));
   },

@@ -19,6 +19,7 @@ import { POLLIN, type PollSet } from '../../native-shims/poll.js';
 import { reap, SpawnSlot, STILL_RUNNING } from '../../native-shims/spawn.js';
 import { Line } from '../report/line.js';
 import type { Log } from '../report/log.js';
+import { LEFT_CHILDREN_VARIABLE } from '../shared/left-children.js';
 import { CMDLINE_BYTES_MAX, type Victim } from '../shared/victim.js';
 
 /** How long a hook may run. earlyoom has no bound; a hook that hangs would stay for ever. */
@@ -32,8 +33,8 @@ export const DBUS_SEND = '/usr/bin/dbus-send';
 const DBUS_TEXT_BYTES_MAX = 1024;
 const VARIABLE_BYTES_MAX = 64;
 
-/** What a hook is told of the victim; never inherited. */
-const VICTIM_VARIABLE = /^EARLYOOM_(PID|UID|NAME|CMDLINE)=/;
+/** What a hook is told of the victim, and what the guard tells itself: never inherited. */
+const NOT_INHERITED = new RegExp(`^(EARLYOOM_(PID|UID|NAME|CMDLINE)|${LEFT_CHILDREN_VARIABLE})=`);
 
 /** The environment the guard was started with, as `NAME=value` C strings, without what the hooks get from us. */
 function inheritedEnvironment(): Buffer[] {
@@ -43,7 +44,7 @@ function inheritedEnvironment(): Buffer[] {
     const nul = bytes.indexOf(0, start);
     const end = nul === -1 ? bytes.length : nul;
     const variable = bytes.subarray(start, end);
-    if (variable.length > 0 && !VICTIM_VARIABLE.test(variable.toString('latin1'))) out.push(cString(variable));
+    if (variable.length > 0 && !NOT_INHERITED.test(variable.toString('latin1'))) out.push(cString(variable));
     start = end + 1;
   }
   return out;
@@ -217,8 +218,8 @@ export class Hooks {
   private preHook: HookProcess | null = null;
   /** A child of the guard's that is no hook, as leader of its group; -1: none (0 is the group of whoever came from outside a PID namespace). */
   otherChild = -1;
-  /** A child that is no hook and leads a process group too: who writes the trace (guard/trace.ts). 0: none. */
-  companionPid = 0;
+  /** Children that are no hooks and stay, leaders of process groups too: who writes the trace, who writes the log. */
+  readonly companions: number[] = [];
 
   constructor(options: HookOptions, log: Log, pollSet: PollSet, pollSlot: number) {
     const environment = inheritedEnvironment();
@@ -255,7 +256,7 @@ export class Hooks {
 
   /** Whether `pid` is a hook that runs; it leads a process group by the same number. */
   isChild(pid: number): boolean {
-    if (pid === this.companionPid && pid !== 0) return true;
+    for (let i = 0; i < this.companions.length; i++) if (this.companions[i] === pid) return true;
     for (let i = 0; i < this.processes.length; i++) if (this.at(i).is(pid)) return true;
     return this.otherChild === pid;
   }

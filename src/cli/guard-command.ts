@@ -2,6 +2,7 @@
 import { writeFileSync, writeSync } from 'node:fs';
 import { getPriority, setPriority } from 'node:os';
 import { openMeminfo, openProcfs } from '../guard/machine.js';
+import { logAsJson } from '../guard/open-log.js';
 import { thisProgram } from '../guard/reload.js';
 import { prepareGuard, prepareProcess, startGuard } from '../guard/start.js';
 import type { Meminfo } from '../kernel/meminfo.js';
@@ -10,7 +11,15 @@ import type { MemorySampler } from '../sample/memory-sampler.js';
 import { EXIT_OK, FatalError } from '../shared/exit.js';
 import type { Persona } from '../shared/options.js';
 import { EARLYOOM_VERSION, VERSION } from '../shared/version.js';
-import { checksOnly, configFileOf, defaultSettings, mayRun, parseGuardOptions, procfsOf } from './guard-options.js';
+import {
+  checksOnly,
+  configFileOf,
+  defaultSettings,
+  logFormatOf,
+  mayRun,
+  parseGuardOptions,
+  procfsOf,
+} from './guard-options.js';
 import { helpText } from './help.js';
 import { type Configured, readConfig } from './read-config.js';
 
@@ -24,12 +33,14 @@ export async function runGuard(persona: Persona, args: readonly string[]): Promi
   try {
     return await runOrThrow(persona, args, log);
   } catch (error) {
+    log.release();
     if (!(error instanceof FatalError)) throw error;
     log.quiet = false;
     for (const message of error.messages) {
       log.begin('fatal').foreign(message);
       log.end();
     }
+    log.finish();
     return error.exitCode;
   }
 }
@@ -40,6 +51,12 @@ async function runOrThrow(persona: Persona, args: readonly string[], log: Log): 
   log.quiet = checks;
   const program = persona === 'oom-backstop' ? thisProgram(args) : null;
   prepareProcess(persona);
+  const json = logFormatOf(args, persona);
+  const mayBeJson = persona === 'oom-backstop' && !checks && mayRun(args, persona);
+  const leftWriter = program?.leftWriter ?? null;
+  if (mayBeJson && json === 'json') await logAsJson(log, persona, leftWriter);
+  // The configuration may ask for it.
+  if (mayBeJson && json === null) log.hold();
   log.say('start', versionLine(persona));
   const procfs = procfsOf(args, persona);
   const files = openProcfs(procfs);
@@ -52,8 +69,10 @@ async function runOrThrow(persona: Persona, args: readonly string[], log: Log): 
   // earlyoom has no configuration file: whoever takes its place reads none.
   const readsConfig = persona === 'oom-backstop' && mayRun(args, persona);
   const configured = readsConfig ? await readConfig(configFileOf(args, persona), meminfo) : null;
-  if (configured !== null) sayConfig(log, configured);
   const settings = configured?.settings ?? defaultSettings(persona);
+  if (mayBeJson && json === null && settings.logFormat === 'json') await logAsJson(log, persona, leftWriter);
+  log.release();
+  if (configured !== null) sayConfig(log, configured);
   const request = parseGuardOptions(args, persona, log, meminfo, settings);
   if (request.kind === 'version') return EXIT_OK;
   if (request.kind === 'help') {

@@ -13,6 +13,7 @@ import type { Meminfo } from '../kernel/meminfo.js';
 import type { LineKind, Log } from '../report/log.js';
 import { EXIT_MEM_LIMIT, EXIT_PARAMETER, EXIT_SWAP_LIMIT, EXIT_USAGE, FatalError } from '../shared/exit.js';
 import type { Limits } from '../shared/limits.js';
+import { LOG_FORMATS, type LogFormat } from '../shared/log-record.js';
 import { NO_MATCHING } from '../shared/matching.js';
 import type { GuardOptions, Persona, Settings } from '../shared/options.js';
 import { getopt, type OptionSpec, type Token } from './getopt.js';
@@ -167,6 +168,14 @@ const GUARD_OPTIONS: readonly OptionRow[] = [
   },
   { name: 'dryrun', takesValue: false, help: 'say what would be killed, and kill nobody' },
   { name: 'syslog', takesValue: false, help: 'log to syslog instead of stdout and stderr' },
+  {
+    name: 'log-format',
+    takesValue: true,
+    valueName: 'FORMAT',
+    exactOnly: true,
+    persona: 'oom-backstop',
+    help: 'text (default), or json: one JSON object a line, written by pino, all of it to stdout; not together with --syslog',
+  },
   { name: 'kernel-oom', takesValue: false, help: "leave the choice and the kill to the kernel's OOM killer" },
   { name: 'k', takesValue: false, help: 'ignored, for compatibility' },
   { name: 'i', takesValue: false, help: 'ignored, for compatibility' },
@@ -255,6 +264,7 @@ export function defaultSettings(persona: Persona): Settings {
     dryrun: false,
     debug: false,
     syslog: false,
+    logFormat: 'text',
     raisePriority: false,
     beforeKill: null,
     afterKill: null,
@@ -284,6 +294,15 @@ export function procfsOf(args: readonly string[], persona: Persona): string {
 /** The file that --config names; null without it. */
 export function configFileOf(args: readonly string[], persona: Persona): string | null {
   return lastValue(tokensOf(args, persona), 'config');
+}
+
+/** The form of the log that `args` ask for; null if they do not, or wrongly. */
+export function logFormatOf(args: readonly string[], persona: Persona): LogFormat | null {
+  return asLogFormat(lastValue(tokensOf(args, persona), 'log-format') ?? '');
+}
+
+function asLogFormat(text: string): LogFormat | null {
+  return LOG_FORMATS.find((format) => format === text) ?? null;
 }
 
 /** Whether nothing is asked for but to check the rest of `args`. */
@@ -326,6 +345,8 @@ export function parseGuardOptions(
     const end = reader.takeToken(token);
     if (end !== null) return end;
   }
+  const conflict = reader.conflict();
+  if (conflict !== null) throw conflict;
   return { kind: 'run', options: reader.finish() };
 }
 
@@ -356,7 +377,7 @@ export function examineGuardOptions(
       return [...error.messages];
     }
   });
-  return { options: reader.finish(), mistakes };
+  return { options: reader.finish(), mistakes: [...mistakes, ...(reader.conflict()?.messages ?? [])] };
 }
 
 type SaidSwitch = 'notifyDbus' | 'ignoreRootUser' | 'sortByRss' | 'dryrun' | 'kernelOom';
@@ -375,6 +396,8 @@ class OptionReader {
   private swap: LimitPair | null = null;
   private memKib: LimitPair | null = null;
   private swapKib: LimitPair | null = null;
+  private syslog: boolean;
+  private logFormat: LogFormat;
 
   constructor(
     persona: Persona,
@@ -382,7 +405,9 @@ class OptionReader {
     private readonly meminfo: () => Meminfo,
     private readonly settings: Settings,
   ) {
-    const { syslog, ...rest } = settings;
+    const { syslog, logFormat, ...rest } = settings;
+    this.syslog = syslog;
+    this.logFormat = logFormat;
     this.options = {
       ...rest,
       persona,
@@ -501,7 +526,11 @@ class OptionReader {
         this.sayOnce('dryrun');
         break;
       case 'syslog':
+        this.syslog = true;
         log.useSyslog('/dev/log');
+        break;
+      case 'log-format':
+        this.logFormat = logFormatOrThrow(value);
         break;
       case 'kernel-oom':
         options.kernelOom = true;
@@ -530,6 +559,13 @@ class OptionReader {
         throw new Error(`option table and reader disagree about ${name}`);
     }
     return null;
+  }
+
+  /** Says what is wrong with options together, or null. */
+  conflict(): FatalError | null {
+    if (!this.syslog || this.logFormat === 'text') return null;
+    const valid = 'valid: one of them; in the configuration they are guard.log_format and guard.syslog';
+    return new FatalError(EXIT_PARAMETER, `--log-format json and --syslog do not go together (${valid})`);
   }
 
   /** The options with the limits merged. */
@@ -593,6 +629,13 @@ class OptionReader {
     }
     return seconds * MS_PER_S;
   }
+}
+
+/** @throws FatalError */
+function logFormatOrThrow(value: string): LogFormat {
+  const format = asLogFormat(value);
+  if (format !== null) return format;
+  throw new FatalError(EXIT_PARAMETER, `--log-format ${value}: unknown format (valid: ${LOG_FORMATS.join(', ')})`);
 }
 
 /** @throws FatalError */

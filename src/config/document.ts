@@ -1,8 +1,9 @@
 /*
- * What is generated from the schema: config/config.toml.example, and the tables of keys in the README and in
+ * What is generated from the log's records (shared/log-record.ts): tables in the README. And from the schema: config/config.toml.example, and the tables of keys in the README and in
  * oom-backstop.toml(5). `npm run docs` writes them, and a test fails when they are stale.
  */
 import { between, type Document } from '../shared/document.js';
+import { LOG_BASE_FIELDS, LOG_TOPICS } from '../shared/log-record.js';
 import { wrap } from '../shared/wrap.js';
 import { MATCH_ROWS } from './match.js';
 import { RULE_KEYS, RULES_DESCRIPTION } from './rules.js';
@@ -12,7 +13,13 @@ export const DOCUMENTS: readonly Document[] = [
   { file: 'config/config.toml.example', renew: () => exampleFile() },
   {
     file: 'README.md',
-    renew: (text) => between(text, '<!-- keys: npm run docs -->', '<!-- end of keys -->', markdownTable()),
+    renew: (text) =>
+      between(
+        between(text, '<!-- keys: npm run docs -->', '<!-- end of keys -->', markdownTable()),
+        '<!-- log records: npm run docs -->',
+        '<!-- end of log records -->',
+        logTables(),
+      ),
   },
   {
     file: 'man/oom-backstop.toml.5',
@@ -87,6 +94,33 @@ function markdownTable(): string {
   return ['| key | meaning | valid | default | option |', '|---|---|---|---|---|', ...rows, ...matches, ...rules].join(
     '\n',
   );
+}
+
+/** The fields that every record has, and those of each topic. */
+function logTables(): string {
+  const base = Object.entries(LOG_BASE_FIELDS).map(([name, meaning]) => tableRow([`\`${name}\``, meaning]));
+  const topics = Object.entries(LOG_TOPICS).map(([topic, { line, fields }]) =>
+    tableRow([
+      `\`${topic}\``,
+      line,
+      Object.entries(fields)
+        .map(([name, meaning]) => `\`${name}\` ${meaning}`)
+        .join('; '),
+    ]),
+  );
+  return [
+    '',
+    '| field | what it is |',
+    '|---|---|',
+    ...base,
+    '',
+    'A line with figures or names in it has a `topic` besides, and these fields. `victim.pid` is the field `pid` of the object `victim`; null is "not known". More may come.',
+    '',
+    '| topic | the line | its fields |',
+    '|---|---|---|',
+    ...topics,
+    '',
+  ].join('\n');
 }
 
 function markdownRow(section: SectionRow, key: KeyRow): string {

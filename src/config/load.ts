@@ -404,6 +404,7 @@ function settingsOf(
     dryrun: guard.dryrun,
     debug: guard.debug,
     syslog: guard.syslog,
+    logFormat: guard.log_format,
     raisePriority: guard.raise_priority,
     beforeKill: hooks.before_kill,
     afterKill: hooks.after_kill,

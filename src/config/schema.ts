@@ -7,6 +7,7 @@
 import * as z from 'zod';
 import { PosixRegex } from '../../native-shims/regex.js';
 import { compileCondition, VALID_CONDITIONS } from '../match/conditions.js';
+import { LOG_FORMATS } from '../shared/log-record.js';
 import { parseDurationMs, parseLimit, parseMaxWaitMs, parseSizeKib } from './quantity.js';
 import { lookUpUid } from './users.js';
 
@@ -41,6 +42,7 @@ const SWAP = "a share such as '10%' (at most '100%'), or a size such as '512MiB'
 const TIME = "a time such as '10s' (ms, s, min, h)";
 const SIZE = 'a size such as "16MiB" (KiB, MiB, GiB, TiB)';
 const RANKING = '"oom_score", "memory" or "rss"';
+const LOG_FORMAT = "'text' or 'json'";
 const SWITCH = 'true or false';
 const REGEX = "a POSIX extended regular expression; '' for none";
 const PATH = "an absolute path; '' for none";
@@ -178,6 +180,13 @@ export const configSchema = z.strictObject({
         valid: SWITCH,
         option: '--syslog',
         example: true,
+      }),
+      log_format: z.enum(LOG_FORMATS).prefault('text').register(keyTexts, {
+        description:
+          'The form of the log: lines, or one JSON object a line, written by pino, all of it to stdout. Not together with syslog.',
+        valid: LOG_FORMAT,
+        option: '--log-format',
+        example: 'json',
       }),
       kill_group: z.boolean().prefault(false).register(keyTexts, {
         description: "Kill the victim's whole process group.",

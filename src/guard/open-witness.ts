@@ -75,7 +75,7 @@ function openTrace(options: GuardOptions, path: string, hooks: Hooks, parts: Tra
   close(pipe.readFd);
   close(stdout);
   // The guard never chooses it.
-  hooks.companionPid = pid;
+  hooks.companions.push(pid);
   const trace = new TraceRecorder(pipe.writeFd, pid, parts);
   trace.begin(JSON.stringify(headerOf(options, parts)));
   sayTrace(parts.log, path);

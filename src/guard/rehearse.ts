@@ -236,6 +236,8 @@ export interface RehearsalParts {
   /** null for earlyoom. */
   instruments: Instruments | null;
   persona: Persona;
+  /** The guard's. */
+  log: Log;
   /** Makes a guard's witness. */
   rehearsed: Witnesses['rehearsed'];
 }
@@ -244,14 +246,14 @@ export interface RehearsalParts {
 export async function rehearseAftermath(
   headroom: Headroom | null,
   instruments: Instruments | null,
+  ownLog: Log,
   watch: Watch,
   whole: boolean,
 ): Promise<void> {
   headroom?.rehearse();
   await watch.look();
   if (instruments === null) return;
-  const log = new Log('rehearsal');
-  log.quiet = true;
+  const log = Log.rehearsal(ownLog);
   const aftermath = new Aftermath({ limits: SOME_LIMITS }, log, instruments);
   const victim = emptyVictim();
   const now = new Moment();
@@ -361,11 +363,11 @@ export async function rehearseRules(
   procfs: string,
   memory: Meminfo,
   selector: Selector,
+  ownLog: Log,
   watch: Watch,
   whole: boolean,
 ): Promise<void> {
-  const log = new Log('rehearsal');
-  log.quiet = true;
+  const log = Log.rehearsal(ownLog);
   const pollSet = new PollSet(RULE_POLL_SLOTS);
   const eager = rules.flatMap((rule) => {
     const cgroup = rule.cgroup === null ? null : ANY_CGROUP;
@@ -439,8 +441,7 @@ class Stage {
       killAfterMs: DEFAULT_KILL_AFTER_MS,
       reportIntervalMs: 1,
     });
-    const log = new Log('rehearsal');
-    log.quiet = true;
+    const log = Log.rehearsal(parts.log);
     const pollSet = new PollSet(HOOKS_POLL_SLOT + HOOK_POLL_SLOTS);
     const hook = usable('true');
     const hooks = new Hooks({ beforeKill: hook, afterKill: hook, dbusSummary: null }, log, pollSet, HOOKS_POLL_SLOT);

@@ -32,6 +32,7 @@ import { isTerminal } from '../../native-shims/write.js';
 import type { Hooks } from '../act/hooks.js';
 import type { Log } from '../report/log.js';
 import { EXIT_OK } from '../shared/exit.js';
+import { LEFT_CHILDREN_VARIABLE } from '../shared/left-children.js';
 import type { Guard } from './guard.js';
 
 /** The option that has the program check everything and end. */
@@ -45,6 +46,8 @@ const GATHER_MS = 1000;
 
 /** As often as the guard gives turns. */
 const LOOK_MS = 1000;
+
+const LEFT = `${LEFT_CHILDREN_VARIABLE}=`;
 
 const STDERR = 2;
 const NUL = 0;
@@ -61,17 +64,29 @@ export interface Program {
   environment: readonly Uint8Array[];
   /** Cleared at start (guard/start.ts), and raised again for the next one. */
   ambientCapabilities: readonly number[];
+  /** What it had started before it executed itself and is still there. */
+  leftChildren: readonly number[];
+  /** The log writer of them, or null. */
+  leftWriter: number | null;
 }
 
 /** This program; to be called before `prepareProcess`. */
 export function thisProgram(args: readonly string[]): Program {
+  const left = (process.env[LEFT_CHILDREN_VARIABLE] ?? '').split(',').map(Number);
+  delete process.env[LEFT_CHILDREN_VARIABLE];
+  // Whoever it may be that has set the variable: nobody but a child is one.
+  const leftChildren = [...new Set(left)].filter((pid) => pid > 0 && reap(pid) === STILL_RUNNING);
   return {
     path: process.execPath,
     argv0: process.argv0,
     head: [...process.execArgv, process.argv[1] as string],
     args,
-    environment: variables(readFileSync('/proc/self/environ')),
+    environment: variables(readFileSync('/proc/self/environ')).filter(
+      (each) => !each.toString('latin1').startsWith(LEFT),
+    ),
     ambientCapabilities: ambientCapabilities(),
+    leftChildren,
+    leftWriter: leftChildren.find((pid) => pid === left[0]) ?? null,
   };
 }
 
@@ -107,7 +122,19 @@ export class Reload {
     private readonly program: Program,
   ) {
     process.on('SIGHUP', () => this.request());
+    hooks.companions.push(...program.leftChildren);
+    if (program.leftChildren.length === 0) return;
+    process.on('SIGCHLD', this.collectLeft);
+    this.collectLeft();
   }
+
+  /** Those that were left to this guard end with what they read, which the one before it wrote. */
+  private readonly collectLeft = (): void => {
+    const { companions } = this.hooks;
+    const ended = this.program.leftChildren.filter((pid) => companions.includes(pid) && reap(pid) !== STILL_RUNNING);
+    for (const pid of ended) companions.splice(companions.indexOf(pid), 1);
+    if (!this.program.leftChildren.some((pid) => companions.includes(pid))) process.off('SIGCHLD', this.collectLeft);
+  };
 
   /** The guard is sealed and runs: what was asked for meanwhile is done now. */
   begin(): void {
@@ -192,7 +219,8 @@ export class Reload {
   private execute(): number {
     const { path, argv0, head, args, environment, ambientCapabilities: ambient } = this.program;
     for (const capability of ambient) raiseAmbientCapability(capability);
-    const result = execve(path, [argv0, ...head, ...args], environment);
+    const left = Buffer.from(`${LEFT}${[this.log.writerPid, ...this.hooks.companions].join(',')}`);
+    const result = execve(path, [argv0, ...head, ...args], [...environment, left]);
     clearAmbientCapabilities();
     return result;
   }

@@ -18,6 +18,8 @@ import { Target } from '../act/target.js';
 import { Cadence } from '../decide/cadence.js';
 import { Recovery } from '../decide/recovery.js';
 import { CAP_KILL, parsePidStatusCapEff } from '../kernel/pid-status.js';
+import { JsonLine } from '../report/json-line.js';
+import { Fields, JsonLog } from '../report/json-log.js';
 import { Log } from '../report/log.js';
 import { sayLimits, saySending } from '../report/messages.js';
 import { AllocationClock } from '../sample/allocation-clock.js';
@@ -86,6 +88,9 @@ const KILL_PATH = [
   ProcessScan,
   PidFiles,
   Log,
+  JsonLog,
+  JsonLine,
+  Fields,
   Aftermath,
   Recovery,
   FreeLists,
@@ -204,6 +209,7 @@ export function prepareGuard(
     pollSet,
     HOOKS_POLL_SLOT,
   );
+  if (log.writerPid !== 0) hooks.companions.push(log.writerPid);
   if (options.persona === 'oom-backstop') keepToOwnUser(options.selection, log);
   const needUid = options.selection.ignoreRootUser || options.selection.onlyUid !== -1;
   checkExeMatchers(options, log);
@@ -246,14 +252,14 @@ export function prepareGuard(
     aftermath,
     witness,
   });
-  endOnSignal('SIGTERM', 'SIGINT');
+  endOnSignal(log, 'SIGTERM', 'SIGINT');
   // Node would answer it by opening a debugger's port: the guard listens to nobody.
   process.on('SIGUSR1', () => undefined);
   const watch = new Watch(guard, pollSet, REHEARSAL_POLL_SLOT, startedMs, getPriority() < 0);
   const kills =
     selfPid === process.pid
       ? new KillRehearsal(
-          { files, sampler, selfPid, patterns, selection, instruments, persona: options.persona, rehearsed },
+          { files, sampler, selfPid, patterns, selection, instruments, persona: options.persona, log, rehearsed },
           watch,
         )
       : null;
@@ -267,11 +273,11 @@ export function prepareGuard(
     shortlist,
     rehearseKills: async (whole) => {
       await kills?.run();
-      await rehearseAftermath(headroom, instruments, watch, whole);
+      await rehearseAftermath(headroom, instruments, log, watch, whole);
     },
     rehearseCadence: () => rehearseCadence(sampler.memory, watch),
     rehearseRules: async (whole) => {
-      if (rules !== null) await rehearseRules(ruleList, options.procfs, sampler.memory, selector, watch, whole);
+      if (rules !== null) await rehearseRules(ruleList, options.procfs, sampler.memory, selector, log, watch, whole);
     },
   };
 }
@@ -556,9 +562,10 @@ function trySelection(log: Log, selector: Selector): void {
  * A signal to end is honoured at the loop's next turn, by the signal's own default, so that whoever waits
  * for the guard sees what ended it. Pid 1 of a container has no defaults: there it is an exit.
  */
-function endOnSignal(...signals: ('SIGTERM' | 'SIGINT')[]): void {
+function endOnSignal(log: Log, ...signals: ('SIGTERM' | 'SIGINT')[]): void {
   for (const signal of signals) {
     process.once(signal, () => {
+      log.finish();
       process.kill(process.pid, signal);
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, SIGNAL_ARRIVES_MS);
       process.exit(signal === 'SIGTERM' ? 143 : 130);

@@ -26,6 +26,8 @@ export function sayGaveBack(
   if (verdict === 'taken')
     line.text(': others may have taken it, ').integer(mib(allocatedKib)).text(' MiB were given out');
   if (verdict === 'little') line.text(': another process shares its memory, or the kernel holds it');
+  const fields = log.about('gave-back').integer('gaveBackKib', gaveBackKib).integer('expectedKib', expectedKib);
+  fields.words('verdict', verdict);
   log.end();
 }
 
@@ -33,6 +35,7 @@ export function sayGaveBack(
 export function sayHoldsBack(log: Log, hiddenKib: number): void {
   const line = log.begin('warn').text('memory comes back: nobody else is killed for now (');
   line.integer(mib(hiddenKib)).text(" MiB are free on CPUs' own lists)");
+  log.about('holds-back').integer('hiddenKib', hiddenKib);
   log.end();
 }
 
@@ -46,6 +49,8 @@ export function sayEscalatingWhy(log: Log, afterMs: number, byLimit: boolean, ki
       .text('SIGTERM was ignored for ')
       .fixed(killAfterMs / MS_PER_S, 3)
       .text(' seconds (kill_after)');
+  const fields = log.about('escalating').integer('afterMs', Math.round(afterMs));
+  fields.words('reason', byLimit ? 'limits' : 'time');
   log.end();
 }
 
@@ -53,6 +58,7 @@ export function sayEscalatingWhy(log: Log, afterMs: number, byLimit: boolean, ki
 export function sayEscalatingByRule(log: Log, afterMs: number): void {
   const line = log.begin('warn').text('escalating to SIGKILL after ');
   line.fixed(afterMs / MS_PER_S, 3).text(' seconds: tasks still stall for memory (PSI rule)');
+  log.about('escalating').integer('afterMs', Math.round(afterMs)).words('reason', 'rule');
   log.end();
 }
 
@@ -60,6 +66,7 @@ export function sayEscalatingByRule(log: Log, afterMs: number): void {
 export function sayStuck(log: Log, pid: number): void {
   const line = log.begin('warn').text('process ').integer(pid);
   line.text(' is stuck in the kernel (state D): it is put aside, and others are chosen');
+  log.about('stuck').open('victim').integer('pid', pid).close();
   log.end();
 }
 
@@ -68,6 +75,7 @@ export function sayFutile(log: Log, shmemKib: number, sumKib: number, tmpfs: Tmp
   const line = log.begin('warn').text('no kill would help: ').integer(mib(shmemKib));
   line.text(' MiB are tmpfs and shared memory, all processes together would give back ');
   line.integer(mib(sumKib)).text(' MiB');
+  log.about('futile').integer('shmemKib', shmemKib).integer('reclaimableKib', sumKib);
   log.end();
   sayMounts(log, tmpfs);
   const restKib = shmemKib - tmpfs.totalKib;
@@ -88,8 +96,10 @@ function sayMounts(log: Log, tmpfs: TmpfsUsage): void {
     belowKib = tmpfs.usedKib[mount] as number;
     if (mib(belowKib) === 0) return;
     const line = log.begin('warn').text('tmpfs ');
-    line.escaped(tmpfs.mounts.paths[mount] as Uint8Array, 0, tmpfs.mounts.lengths[mount] as number);
-    line.text(' holds ').integer(mib(belowKib)).text(' MiB');
+    const path = tmpfs.mounts.paths[mount] as Uint8Array;
+    const length = tmpfs.mounts.lengths[mount] as number;
+    line.escaped(path, 0, length).text(' holds ').integer(mib(belowKib)).text(' MiB');
+    log.about('tmpfs').bytes('path', path, 0, length).integer('usedKib', belowKib);
     log.end();
   }
 }

@@ -20,6 +20,8 @@ const NEWLINE = 0x0a;
 /** The first byte of U+0080 to U+00BF in UTF-8. */
 const C1_FIRST_BYTE = 0xc2;
 const HEX = '0123456789abcdef';
+/** `\u0000` */
+const CHARACTER_BYTES_MAX = 6;
 
 /* The digits of Number.MAX_SAFE_INTEGER, and some. */
 const digits = new Uint8Array(24);
@@ -55,6 +57,23 @@ export class JsonLine {
 
   close(bracket: '}' | ']'): this {
     this.byte(bracket.charCodeAt(0));
+    this.comma = true;
+    return this;
+  }
+
+  /** Another line after this one. */
+  append(other: JsonLine): this {
+    for (let i = 0; i < other.length; i++) this.byte(other.bytes[i] as number);
+    this.comma = false;
+    return this;
+  }
+
+  /** The members that `other` holds, which is an object without its braces. */
+  members(other: JsonLine): this {
+    if (other.length === 0) return this;
+    this.separate();
+    for (let i = 0; i < other.length; i++) this.byte(other.bytes[i] as number);
+    if (!other.fits) this.fits = false;
     this.comma = true;
     return this;
   }
@@ -155,9 +174,14 @@ export class JsonLine {
    * backslashes escaped, and U+FFFD for each byte that is no UTF-8.
    */
   utf8(bytes: Uint8Array, start: number, end: number): this {
+    return this.utf8Within(bytes, start, end, Number.MAX_SAFE_INTEGER);
+  }
+
+  /** The same, cut between two characters where the line would become longer than `lengthMax`. */
+  utf8Within(bytes: Uint8Array, start: number, end: number, lengthMax: number): this {
     this.separate();
     this.byte(QUOTE);
-    for (let i = start; i < end; ) {
+    for (let i = start; i < end && this.length + CHARACTER_BYTES_MAX < lengthMax; ) {
       const size = printableSize(bytes, i, end);
       if (size > 1) for (let k = 0; k < size; k++) this.byte(bytes[i + k] as number);
       else if (isC1(bytes, i, end)) this.escape(bytes[++i] as number);

@@ -73,6 +73,16 @@ export class Line {
     return this;
   }
 
+  /** `part` of `whole` as `percent` would write it; of nothing, `none` percent. A percentage that is handed over would be garbage. */
+  share(part: number, whole: number, none: number): this {
+    const hundredths = whole > 0 ? Math.round(((part * 100) / whole) * 100) : none * 100;
+    const rest = hundredths % 100;
+    this.integer(Math.floor(hundredths / 100), 2).byte(DOT);
+    return this.byte(ZERO + Math.floor(rest / 10))
+      .byte(ZERO + (rest % 10))
+      .text('%');
+  }
+
   /** `%5.2f%%` */
   percent(value: number): this {
     return this.fixed(value, 2, 5).text('%');

@@ -2,11 +2,12 @@
  * What the guard says, in earlyoom's words: people grep for these lines, so their form is a contract.
  * Each function builds one line on the log.
  */
-import { memAvailablePercent, swapFreePercent, userMemTotalKib } from '../decide/limits.js';
+import { userMemTotalKib } from '../decide/limits.js';
 import type { Meminfo } from '../kernel/meminfo.js';
 import { type CandidateTable, NAME_BYTES } from '../shared/candidates.js';
 import { LEVEL_KILL, type Level, type Limits } from '../shared/limits.js';
 import type { Victim } from '../shared/victim.js';
+import type { Fields } from './json-log.js';
 import type { Line } from './line.js';
 import type { LineKind, Log } from './log.js';
 
@@ -24,14 +25,20 @@ export function sayMemory(log: Log, kind: LineKind, memory: Meminfo): void {
     .text(' of ')
     .integer(mib(userMemTotalKib(memory)), 5)
     .text(' MiB (')
-    .percent(memAvailablePercent(memory))
+    .share(memory.memAvailableKib, userMemTotalKib(memory), 100)
     .text('), swap free: ')
     .integer(mib(memory.swapFreeKib), 4)
     .text(' of ')
     .integer(mib(memory.swapTotalKib), 4)
     .text(' MiB (')
-    .percent(swapFreePercent(memory))
+    .share(memory.swapFreeKib, memory.swapTotalKib, 0)
     .text(')');
+  log
+    .about('memory')
+    .integer('memAvailableKib', memory.memAvailableKib)
+    .integer('userMemTotalKib', userMemTotalKib(memory))
+    .integer('swapFreeKib', memory.swapFreeKib)
+    .integer('swapTotalKib', memory.swapTotalKib);
   log.end();
 }
 
@@ -46,13 +53,27 @@ export function sayLimits(log: Log, memory: Meminfo, limits: Limits): void {
     .text(' MiB, swap total: ')
     .integer(mib(memory.swapTotalKib), 4)
     .text(' MiB');
+  log
+    .about('totals')
+    .integer('memTotalKib', memory.memTotalKib)
+    .integer('userMemTotalKib', userMemTotalKib(memory))
+    .integer('swapTotalKib', memory.swapTotalKib);
   log.end();
   const limit = (line: Line, signal: string, memPercent: number, swapPercent: number): Line =>
     line.text(signal).text(' when mem avail <= ').percent(memPercent).text(' and swap free <= ').percent(swapPercent);
   limit(log.begin('start'), 'sending SIGTERM', limits.memTermPercent, limits.swapTermPercent).text(',');
+  limitFields(log.about('limits'), false, limits);
   log.end();
   limit(log.begin('start'), '        SIGKILL', limits.memKillPercent, limits.swapKillPercent);
+  limitFields(log.about('limits'), true, limits);
   log.end();
+}
+
+function limitFields(fields: Fields, killing: boolean, limits: Limits): void {
+  fields
+    .words('signal', killing ? 'SIGKILL' : 'SIGTERM')
+    .hundredths('memPercent', Math.round((killing ? limits.memKillPercent : limits.memTermPercent) * 100))
+    .hundredths('swapPercent', Math.round((killing ? limits.swapKillPercent : limits.swapTermPercent) * 100));
 }
 
 /** `low memory! at or below SIGTERM limits: mem 10.00%, swap 10.00%` */
@@ -66,6 +87,7 @@ export function sayLowMemory(log: Log, level: Level, limits: Limits): void {
     .percent(killing ? limits.memKillPercent : limits.memTermPercent)
     .text(', swap ')
     .percent(killing ? limits.swapKillPercent : limits.swapTermPercent);
+  limitFields(log.about('low-memory'), killing, limits);
   log.end();
 }
 
@@ -90,6 +112,18 @@ export function saySending(log: Log, signalName: string, victim: Victim): void {
     .text(' MiB, cmdline "')
     .escaped(victim.cmdline, 0, victim.cmdlineLength)
     .text('"');
+  log
+    .about('sending')
+    .words('signal', signalName)
+    .open('victim')
+    .integer('pid', victim.pid)
+    .integerUnless('uid', victim.uid, -1)
+    .bytes('name', victim.name, 0, victim.nameLength)
+    .integer('oomScore', victim.oomScore)
+    .integer('oomScoreAdj', victim.oomScoreAdj)
+    .integer('rssKib', victim.rssKib)
+    .bytes('cmdline', victim.cmdline, 0, victim.cmdlineLength)
+    .close();
   log.end();
 }
 
@@ -99,6 +133,7 @@ export function sayGroup(log: Log, pgid: number, members: number): void {
   if (pgid > 0) line.text('killing whole process group ').integer(pgid);
   else line.text('killing ').integer(members).text(' of the process group');
   line.text(' (-g flag is active)');
+  log.about('group').integerUnless('pgid', pgid, 0).integer('processes', members);
   log.end();
 }
 
@@ -111,6 +146,7 @@ export function sayExited(log: Log, pid: number, afterMs: number): void {
     .text(' exited after ')
     .fixed(afterMs / MS_PER_S, 3)
     .text(' seconds');
+  log.about('exited').open('victim').integer('pid', pid).close().integer('afterMs', Math.round(afterMs));
   log.end();
 }
 
@@ -127,12 +163,14 @@ export function sayEscalating(log: Log, afterMs: number): void {
 /** `process 7378 did not exit` */
 export function sayDidNotExit(log: Log, pid: number): void {
   log.begin('warn').text('process ').integer(pid).text(' did not exit');
+  log.about('did-not-exit').open('victim').integer('pid', pid).close();
   log.end();
 }
 
 /** `kill failed: Operation not permitted` */
 export function sayKillFailed(log: Log, errorText: string): void {
   log.begin('warn').text('kill failed: ').text(errorText);
+  log.about('kill-failed').words('error', errorText);
   log.end();
 }
 
@@ -158,5 +196,16 @@ export function sayCandidate(log: Log, table: CandidateTable, row: number, leads
     .text(' "')
     .escaped(table.names, start, start + table.nameLength(row))
     .text(leads ? '" <--- new victim' : '"');
+  log
+    .about('candidate')
+    .open('process')
+    .integer('pid', table.pid[row] as number)
+    .integer('uid', table.uid[row] as number)
+    .bytes('name', table.names, start, start + table.nameLength(row))
+    .integer('oomScore', table.oomScore[row] as number)
+    .integer('oomScoreAdj', table.oomScoreAdj[row] as number)
+    .integer('rssKib', table.rssKib[row] as number)
+    .close()
+    .flag('leads', leads);
   log.end();
 }

@@ -37,7 +37,18 @@ export function sayRuleFired(log: Log, watch: RuleWatch, name: Uint8Array, cgrou
   line.text(': ').text(rule.kind).text(' ').fixed(watch.stallPercent, 1).text(' % of ').integer(rule.windowMs);
   line.text(' ms, available ').fixed(watch.availablePercent, 1).text(' %');
   sayEvidence(line, watch, corroboration);
+  firedFields(log, watch, name, cgroup);
   log.end();
+}
+
+function firedFields(log: Log, watch: RuleWatch, name: Uint8Array, cgroup: CgroupName | null): void {
+  const fields = log.about('rule-fired').bytes('rule', name, 0, name.length);
+  if (cgroup === null) fields.nothing('cgroup');
+  else fields.bytes('cgroup', cgroup.bytes, 0, cgroup.length);
+  fields.words('stall', watch.rule.kind).hundredths('stallPercent', Math.round(watch.stallPercent * 100));
+  fields.integer('windowMs', watch.rule.windowMs);
+  fields.hundredths('availablePercent', Math.round(watch.availablePercent * 100));
+  fields.integer('refaultsPerS', Math.round(watch.refaultsPerS));
 }
 
 /** A cgroup's path. */
@@ -60,6 +71,7 @@ export function sayWholeCgroup(log: Log, cgroup: CgroupName, processes: number):
     .text(', ')
     .integer(processes)
     .text(processes === 1 ? ' process' : ' processes');
+  log.about('whole-cgroup').bytes('cgroup', cgroup.bytes, 0, cgroup.length).integer('processes', processes);
   log.end();
 }
 

@@ -1,5 +1,6 @@
 /* What the configuration file and the command line ask of the guard: resolved, checked, in plain values. */
 import type { Limits } from './limits.js';
+import type { LogFormat } from './log-record.js';
 import type { Matching } from './matching.js';
 import type { PressureRule } from './rules.js';
 import type { SelectionPolicy } from './selection.js';
@@ -58,4 +59,5 @@ export interface GuardOptions {
 export interface Settings extends Omit<GuardOptions, 'persona' | 'procfs' | 'record'> {
   /** Log to syslog. */
   syslog: boolean;
+  logFormat: LogFormat;
 }

@@ -2,27 +2,16 @@
  * What the guard's output goes to must not matter to the guard: nobody reads it, the reader has gone, it is a
  * terminal. And a signal ends it at once, as a signal.
  */
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
-import {
-  chmodSync,
-  closeSync,
-  constants,
-  mkdtempSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { chmodSync, closeSync, constants, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type FakeProcess, procTree } from '../support/proc-tree.js';
 import { bin } from '../support/programs.js';
 import { describeIf } from '../support/requires.js';
-import { invoke, RSS_KIB_MAX } from './invocation.js';
+import { PIPE_BYTES, type UnreadPipe, unreadPipe } from '../support/unread-pipe.js';
+import { invoke, type Persona, RSS_KIB_MAX } from './invocation.js';
 
 /* At earlyoom's SIGKILL limits for as long as nobody changes it. */
 const LOW = 'MemTotal: 16000000 kB\nMemAvailable: 1000 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\nAnonPages: 9999000 kB\n';
@@ -35,7 +24,6 @@ const CROWD: FakeProcess[] = Array.from({ length: 1500 }, (_, i) => ({
 }));
 const FEW = CROWD.slice(0, 3);
 
-const PIPE_BYTES = 65_536;
 const MARKS = 3;
 const WAIT_MS = 15_000;
 
@@ -56,12 +44,57 @@ function observed(processes: readonly FakeProcess[]): Observed {
   return { tree, hook, marks: () => readFileSync(file, 'utf8').split('\n').length - 1 };
 }
 
+type Stdio = [number | 'pipe', number | 'pipe'];
+
 /** Nothing of a test may go on when it is over, however it ended. */
-function guardOn({ tree, hook }: Observed, stdio: [number | 'pipe', number | 'pipe'], ...args: string[]): ChildProcess {
+function guardOn(seen: Observed, stdio: Stdio, ...args: string[]): ChildProcess {
+  return startOn('earlyoom', seen, stdio, args);
+}
+
+/** The same that logs as JSON. */
+function jsonGuardOn(seen: Observed, stdio: Stdio, ...args: string[]): ChildProcess {
+  return startOn('oom-backstop', seen, stdio, ['--config', '/dev/null', '--log-format', 'json', ...args]);
+}
+
+function startOn(persona: Persona, { tree, hook }: Observed, stdio: Stdio, args: readonly string[]): ChildProcess {
   const all = ['--dryrun', '--procfs', tree, '-N', hook, ...args];
-  const child = spawn(bin('earlyoom'), all, { stdio: ['ignore', ...stdio] });
+  const child = spawn(bin(persona), all, { stdio: ['ignore', ...stdio] });
   onTestFinished(() => void child.kill('SIGKILL'));
   return child;
+}
+
+/** The process that writes the log of a guard. */
+function writerOf(guard: ChildProcess): number {
+  const writer = readdirSync('/proc')
+    .map(Number)
+    .find((pid) => pid > 0 && parentOf(pid) === guard.pid && commandOf(pid).startsWith('oom-backstop log'));
+  if (writer === undefined) throw new Error('a guard without a log writer');
+  return writer;
+}
+
+function parentOf(pid: number): number {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+  } catch {
+    return -1;
+  }
+}
+
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1');
+  } catch {
+    return '';
+  }
+}
+
+/** The whole lines of what was read. */
+function recordsOf(text: string): Record<string, unknown>[] {
+  return text
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => JSON.parse(line));
 }
 
 /** Waits for `condition`; fails after a time that is far longer than it takes. */
@@ -75,35 +108,6 @@ function ended(child: ChildProcess): Promise<{ code: number | null; signal: Node
   return new Promise((resolve) => {
     child.once('exit', (code, signal) => resolve({ code, signal }));
   });
-}
-
-/** A pipe that holds what is written to it until somebody reads it, as an fd for both ends. */
-function unreadPipe(): { writeFd: number; readNow: () => string; closeReader: () => void } {
-  const directory = mkdtempSync(path.join(tmpdir(), 'oom-backstop-pipe-'));
-  const fifo = path.join(directory, 'fifo');
-  execFileSync('mkfifo', [fifo]);
-  const readFd = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
-  const writeFd = openSync(fifo, constants.O_WRONLY);
-  let readerOpen = true;
-  const closeReader = (): void => {
-    if (readerOpen) closeSync(readFd);
-    readerOpen = false;
-  };
-  onTestFinished(() => {
-    closeReader();
-    closeSync(writeFd);
-    rmSync(directory, { recursive: true });
-  });
-  const readNow = (): string => {
-    const chunk = Buffer.alloc(2 * PIPE_BYTES);
-    try {
-      return chunk.toString('utf8', 0, readSync(readFd, chunk));
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return '';
-      throw error;
-    }
-  };
-  return { writeFd, readNow, closeReader };
 }
 
 const rssKib = (pid: number): number =>
@@ -216,6 +220,125 @@ describe('a guard whose output nobody reads', () => {
     const end = ended(child);
     child.kill('SIGTERM');
     await end;
+  });
+});
+
+describe('a guard that logs as JSON', () => {
+  it('keeps ticking on a full pipe, says later what was lost, and dies of SIGTERM', async () => {
+    const seen = observed(CROWD);
+    const pipe = unreadPipe();
+    const child = jsonGuardOn(seen, [pipe.writeFd, 'pipe'], '-d');
+    await until(() => seen.marks() >= MARKS, 'ticks with a full pipe');
+    expect(rssKib(child.pid as number)).toBeLessThan(RSS_KIB_MAX);
+    let text = '';
+    const noticed = (): boolean => {
+      text += pipe.readNow();
+      return /"topic":"dropped".*\n/.test(text);
+    };
+    await until(noticed, 'the notice of what was lost');
+    const marks = seen.marks();
+    await until(() => seen.marks() >= marks + 2, 'ticks after the pipe is full again');
+    const notice = recordsOf(text).find(({ topic }) => topic === 'dropped');
+    expect(notice).toMatchObject({ kind: 'warn', lines: expect.any(Number) });
+    const end = ended(child);
+    child.kill('SIGTERM');
+    expect(await end).toEqual({ code: null, signal: 'SIGTERM' });
+  });
+
+  it('keeps ticking while its log writer is stopped, and says later what was lost', async () => {
+    const seen = observed(CROWD);
+    const child = jsonGuardOn(seen, ['pipe', 'pipe'], '-d');
+    let text = '';
+    child.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk;
+    });
+    await until(() => seen.marks() >= 1, 'the first tick');
+    const writer = writerOf(child);
+    process.kill(writer, 'SIGSTOP');
+    const marks = seen.marks();
+    await until(() => seen.marks() >= marks + MARKS, 'ticks with a stopped writer');
+    process.kill(writer, 'SIGCONT');
+    await until(() => text.includes('"topic":"dropped"'), 'the notice of what was lost');
+    const end = ended(child);
+    child.kill('SIGTERM');
+    expect(await end).toEqual({ code: null, signal: 'SIGTERM' });
+  });
+
+  it('ends when it is told to although its log writer is stopped', async () => {
+    const seen = observed(FEW);
+    const child = jsonGuardOn(seen, ['pipe', 'pipe']);
+    await until(() => seen.marks() >= 1, 'the first tick');
+    const writer = writerOf(child);
+    onTestFinished(() => void process.kill(writer, 'SIGKILL'));
+    process.kill(writer, 'SIGSTOP');
+    const end = ended(child);
+    child.kill('SIGTERM');
+    expect(await end).toEqual({ code: null, signal: 'SIGTERM' });
+  });
+
+  it.each([
+    ['the reader has gone', (pipe: UnreadPipe): void => pipe.closeReader()],
+    ['its log writer was killed', (_: UnreadPipe, writer: number): void => void process.kill(writer, 'SIGKILL')],
+  ])('goes on as text when %s, and says so once', async (_, breakIt) => {
+    const seen = observed(FEW);
+    const pipe = unreadPipe();
+    const child = jsonGuardOn(seen, [pipe.writeFd, 'pipe']);
+    let stderr = '';
+    child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
+      stderr += chunk;
+    });
+    await until(() => seen.marks() >= 1, 'the first tick');
+    breakIt(pipe, writerOf(child));
+    const marks = seen.marks();
+    await until(() => seen.marks() >= marks + MARKS && /^sending SIG/m.test(stderr), 'ticks as text');
+    expect(stderr.match(/^the log writer has ended: the log goes on as text$/gm)).toHaveLength(1);
+    const end = ended(child);
+    child.kill('SIGTERM');
+    expect(await end).toEqual({ code: null, signal: 'SIGTERM' });
+  });
+
+  it('keeps ticking on a disk that is full', async () => {
+    const seen = observed(FEW);
+    const full = openSync('/dev/full', constants.O_WRONLY);
+    const child = jsonGuardOn(seen, [full, full], '-d');
+    await until(() => seen.marks() >= MARKS, 'ticks with a full disk');
+    closeSync(full);
+    const end = ended(child);
+    child.kill('SIGTERM');
+    expect(await end).toEqual({ code: null, signal: 'SIGTERM' });
+  });
+
+  it('keeps ticking with stdin, stdout and stderr closed', async () => {
+    const seen = observed(FEW);
+    const script = 'exec "$@" <&- >&- 2>&-';
+    const guard = [bin('oom-backstop'), '--config', '/dev/null', '--log-format', 'json'];
+    const args = ['-c', script, 'sh', ...guard, '--dryrun', '--procfs', seen.tree, '-N', seen.hook];
+    const child = spawn('sh', args, { stdio: 'ignore' });
+    onTestFinished(() => void child.kill('SIGKILL'));
+    await until(() => seen.marks() >= 2, 'ticks with nothing open');
+    const end = ended(child);
+    child.kill('SIGTERM');
+    expect(await end).toEqual({ code: null, signal: 'SIGTERM' });
+  });
+
+  it('leaves nobody behind when it ends, and its last lines get out', async () => {
+    const seen = observed(FEW);
+    const child = jsonGuardOn(seen, ['pipe', 'pipe']);
+    let text = '';
+    child.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk;
+    });
+    await until(() => seen.marks() >= 2, 'ticks');
+    const writer = writerOf(child);
+    const marks = seen.marks();
+    const end = ended(child);
+    child.kill('SIGTERM');
+    await end;
+    expect(commandOf(writer)).toBe('');
+    await until(() => child.stdout?.closed === true, 'all of its output');
+    const sending = recordsOf(text).filter(({ topic, kind }) => topic === 'sending' && kind === 'warn');
+    // A hook is started after its line.
+    expect(sending.length).toBeGreaterThanOrEqual(marks);
   });
 });
 

@@ -14,6 +14,7 @@ const WRONG = '[memory]\nterm = "200%"\nkill = "5 apples"\n[selection]\nignore =
 const HOG = { maxMib: 600, rateMibPerS: 200, holdMs: 500 };
 
 const RELOADED = 'starting anew with it\\n[^]*SIGKILL when';
+const RELOADED_JSON = 'starting anew with it"}\\n[^]*SIGKILL when';
 const REFUSED = 'is refused, and the policy stays as it was';
 
 /** Long enough for a start to be over. */
@@ -59,6 +60,33 @@ describeIf(namespacesWork, 'needs unshare --pid (root)', 'SIGHUP to a guard', ()
     // Sealed as before: locked as much, and no larger.
     expect(after?.lockedKib).toBeGreaterThan(0.9 * (before?.lockedKib ?? 0));
     expect(after?.rssKib).toBeLessThan(1.25 * (before?.rssKib ?? 0));
+  });
+
+  it('as JSON has one log writer at a time, and every line of every start, once and in its order', async () => {
+    const directory = configDirectory({ 'config.toml': FAR });
+    const file = path.join(directory, 'config.toml');
+    const guard = [bin('oom-backstop'), '--config', file, '-r', '0.05', '--log-format', 'json'];
+    const apart: ReloadStep[] = Array.from({ length: 3 }, () => [HUP, { until: RELOADED_JSON }, SEALED]).flat();
+    const steps = [{ start: true }, { until: 'SIGKILL when' }, SEALED, { note: true }, ...apart, { note: true }];
+    const result = await reloading({ guard, file, stream: 'stdout', steps: steps as ReloadStep[] });
+    expect(result.running).toBe(true);
+    expect(result.stderr).toBe('');
+    const records = result.stdout
+      .split('\n')
+      .slice(0, -1)
+      .map((line): { time: number; kind: string; msg: string; pid: number } => JSON.parse(line));
+    const times = records.map(({ time }) => time);
+    expect(times).toEqual(times.toSorted((a, b) => a - b));
+    expect(new Set(records.map(({ time, msg }) => `${time} ${msg}`)).size).toBe(records.length);
+    expect(new Set(records.map(({ pid }) => pid))).toEqual(new Set([result.pid]));
+    const said = records.filter(({ kind }) => kind === 'start').map(({ msg }) => msg);
+    const ofStart = said.slice(0, said.indexOf('SIGHUP: checking the configuration'));
+    expect(ofStart.length).toBeGreaterThan(4);
+    const hup = ['SIGHUP: checking the configuration', 'SIGHUP: the configuration is good, starting anew with it'];
+    const still = (lines: string[]): string[] => lines.map((line) => line.replace(/\d+/g, '#'));
+    expect(still(said)).toEqual(still([ofStart, ...[1, 2, 3].map(() => [...hup, ...ofStart])].flat()));
+    const [before, after] = result.notes;
+    expect(after).toMatchObject({ fds: before?.fds, children: 1 });
   });
 
   it('refuses a bad file with every mistake in it, and a hog dies at the old limits', async () => {

@@ -8,7 +8,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const { guard: command, file, steps } = JSON.parse(process.argv[2]);
+const { guard: command, file, steps, stream = 'stderr' } = JSON.parse(process.argv[2]);
 const HOG = path.join(import.meta.dirname, 'hog.mjs');
 const STEP_MS_MAX = 30_000;
 
@@ -107,14 +107,14 @@ const DO = {
   replace: (text) => writeFileSync(command[0], text),
   start,
   hup: async ({ times, gapMs }) => {
-    mark = said.stderr.length;
+    mark = said[stream].length;
     for (let time = 0; time < times; time++) {
       guard.kill('SIGHUP');
       await sleep(gapMs);
     }
   },
   /** In what it has said since the last SIGHUP. */
-  until: (pattern) => until(() => new RegExp(pattern).test(said.stderr.slice(mark)), pattern),
+  until: (pattern) => until(() => new RegExp(pattern).test(said[stream].slice(mark)), pattern),
   sleep,
   note,
   fire: async (options) => {

@@ -11,7 +11,7 @@ export type ReloadStep =
   | { replace: string }
   | { start: true }
   | { hup: { times: number; gapMs: number } }
-  /** Waits for this (a regular expression) in what the guard has said on stderr since the last SIGHUP. */
+  /** Waits for this (a regular expression) in what the guard has said since the last SIGHUP. */
   | { until: string }
   | { sleep: number }
   | { note: true }
@@ -25,6 +25,8 @@ export interface ReloadScenario {
   /** The configuration that is written. */
   file: string;
   steps: readonly ReloadStep[];
+  /** Where it says it: stderr, if this is left out. */
+  stream?: 'stdout' | 'stderr';
 }
 
 interface Note {

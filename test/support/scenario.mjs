@@ -7,7 +7,16 @@
  * The JSON: see Scenario in namespace.ts. On stdout, at the end: one JSON object, see ScenarioResult there.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -127,12 +136,15 @@ const said = { stdout: '', stderr: '' };
 guard.stdout.setEncoding('utf8').on('data', (text) => (said.stdout += text));
 guard.stderr.setEncoding('utf8').on('data', (text) => (said.stderr += text));
 let guardExit = null;
+let stoppedWriter = null;
 guard.on('exit', (code, signal) => (guardExit = { code, signal }));
 
 const READY = /SIGKILL when/;
 const ready = () => READY.test(said.stderr) || READY.test(said.stdout);
 for (const deadline = Date.now() + 5000; !ready() && guardExit === null && Date.now() < deadline; ) await sleep(5);
 await sleep(scenario.settleMs ?? 300);
+
+if (scenario.stopsLogWriter === true) stopLogWriter();
 
 const go = { limitPercent: limits.termPercent, basis: scenario.limits?.basis ?? 'user' };
 for (const hog of hogs) hog.child.stdin.write(`${JSON.stringify(go)}\n`);
@@ -141,6 +153,12 @@ const finished =
   scenario.untilStderr === undefined ? Promise.all(hogs.map((hog) => hog.ended)) : guardSays(scenario.untilStderr);
 await Promise.race([finished, sleep(scenario.timeoutMs ?? 20_000)]);
 await sleep(scenario.afterMs ?? 300); // hooks and last lines
+
+if (stoppedWriter !== null) {
+  process.kill(stoppedWriter, 'SIGCONT');
+  // A line after it, for the notice to go before.
+  await sleep(2500);
+}
 
 if (guardExit === null) guard.kill('SIGTERM');
 for (const deadline = Date.now() + 3000; guardExit === null && Date.now() < deadline; ) await sleep(5);
@@ -158,6 +176,30 @@ const result = {
 };
 writeFileSync(1, JSON.stringify(result));
 process.exit(0);
+
+/** Stops the log writer, and fills the pipe to it with what is no record. */
+function stopLogWriter() {
+  const of = (pid, file) => {
+    try {
+      return readFileSync(`/proc/${pid}/${file}`, 'latin1');
+    } catch {
+      return '';
+    }
+  };
+  const pid = readdirSync('/proc').find((each) => of(each, 'cmdline').startsWith('oom-backstop log'));
+  stoppedWriter = Number(pid);
+  process.kill(stoppedWriter, 'SIGSTOP');
+  const fd = openSync(`/proc/${pid}/fd/0`, constants.O_WRONLY | constants.O_NONBLOCK);
+  for (let bytes = 4096; bytes > 0; ) {
+    try {
+      writeSync(fd, Buffer.alloc(bytes, '\n'));
+    } catch (error) {
+      if (error.code !== 'EAGAIN') throw error;
+      bytes = Math.floor(bytes / 2);
+    }
+  }
+  closeSync(fd);
+}
 
 async function guardSays(pattern) {
   const regex = new RegExp(pattern);

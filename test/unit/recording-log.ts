@@ -1,4 +1,5 @@
-/* A log that keeps its lines instead of writing them. */
+/* A log that keeps its lines, and what they say in fields, instead of writing them. */
+import { Fields } from '../../src/report/json-log.js';
 import { Line } from '../../src/report/line.js';
 import type { LineKind, Log } from '../../src/report/log.js';
 
@@ -6,20 +7,30 @@ export interface RecordingLog {
   log: Log;
   /** `kind: text` of each line. */
   lines: string[];
+  /** The topic and the fields of each line that has them. */
+  fields: Record<string, unknown>[];
 }
 
 export function recordingLog(): RecordingLog {
   const lines: string[] = [];
+  const fields: Record<string, unknown>[] = [];
   const line = new Line();
+  const said = new Fields(true);
   let kind: LineKind = 'start';
-  const log: Pick<Log, 'begin' | 'end' | 'say' | 'useSyslog' | 'debugEnabled'> = {
+  const log: Pick<Log, 'begin' | 'about' | 'end' | 'say' | 'useSyslog' | 'debugEnabled'> = {
     debugEnabled: false,
     begin(newKind) {
       kind = newKind;
+      said.clear();
       return line.clear();
+    },
+    about(topic) {
+      return said.topic(topic);
     },
     end() {
       lines.push(`${kind}: ${line.bytes.toString('utf8', 0, line.length)}`);
+      const { bytes, length } = said.line;
+      if (length > 0) fields.push(JSON.parse(`{${bytes.toString('utf8', 0, length)}}`));
     },
     say(newKind, text) {
       this.begin(newKind).text(text);
@@ -29,5 +40,5 @@ export function recordingLog(): RecordingLog {
       lines.push(`syslog at ${path}`);
     },
   };
-  return { log: log as Log, lines };
+  return { log: log as Log, lines, fields };
 }

@@ -348,6 +348,7 @@ describe('over settings', () => {
     dryrun: true,
     debug: true,
     syslog: true,
+    logFormat: 'text',
     raisePriority: true,
     beforeKill: '/before',
     afterKill: '/after',
@@ -368,7 +369,7 @@ describe('over settings', () => {
 
   it('an empty command line leaves them all, and says what they switch on', () => {
     const { options: all, lines, log } = over(SETTINGS, []);
-    const { syslog: _, ...rest } = SETTINGS;
+    const { syslog: _, logFormat: __, ...rest } = SETTINGS;
     const selection = { ...SETTINGS.selection, swapCounts: true };
     expect(all).toEqual({ ...rest, selection, persona: 'oom-backstop', procfs: '/proc', record: null });
     expect(log.debugEnabled).toBe(true);

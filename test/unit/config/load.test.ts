@@ -63,6 +63,7 @@ const KEYS: readonly [string, string, Partial<Settings>][] = [
   ['guard.dryrun', 'true', { dryrun: true }],
   ['guard.debug', 'true', { debug: true }],
   ['guard.syslog', 'true', { syslog: true }],
+  ['guard.log_format', '"json"', { logFormat: 'json' }],
   ['guard.kill_group', 'true', { killGroup: true }],
   ['guard.kill_after', '"1.5s"', { killAfterMs: 1500 }],
   ['guard.max_wait', '"2.5s"', { waitMsMax: 2500 }],

@@ -1,13 +1,13 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync, unlinkSync } from 'node:fs';
+import { type BigIntStats, existsSync, fstatSync, mkdtempSync, rmSync, unlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { close } from '../../../native-shims/files.js';
-import { Log } from '../../../src/report/log.js';
+import { isJournal, Log } from '../../../src/report/log.js';
 import { describeIf } from '../../support/requires.js';
 import { datagramListener, drain, pipe, socketPair, terminal, unblocked } from '../native-shims/fds.js';
 
@@ -169,6 +169,56 @@ describeIf(existsSync(SCRIPT), `no ${SCRIPT}`, 'Log to a terminal', () => {
   });
 });
 
+describe('Log to the journal', () => {
+  /** What the child says on a pipe and on another one, with JOURNAL_STREAM naming one of them, or whatever it is. */
+  function said(variable: (out: BigIntStats, err: BigIntStats) => string): { out: string; err: string } {
+    const out = pipe();
+    const err = pipe();
+    const [outStat, errStat] = [out, err].map(({ writer }) => fstatSync(writer, { bigint: true })) as [
+      BigIntStats,
+      BigIntStats,
+    ];
+    const env = { NODE_PATH, JOURNAL_STREAM: variable(outStat, errStat) };
+    const stdio = ['ignore', out.writer, err.writer] as const;
+    expect(spawnSync(process.execPath, [program, KINDS, '2'], { env, stdio: [...stdio] }).status).toBe(0);
+    return { out: drain(out.reader).join(''), err: drain(err.reader).join('') };
+  }
+
+  it('stdout is the journal: priorities there, none on stderr', () => {
+    expect(said((out) => `${out.dev}:${out.ino}`)).toEqual({ out: '<6>rr\n<7>dd\n', err: 'ss\nww\nfatal: ff\n' });
+  });
+
+  it('stderr is the journal: priorities there, none on stdout', () => {
+    expect(said((_, err) => `${err.dev}:${err.ino}`)).toEqual({
+      out: 'rr\ndd\n',
+      err: '<6>ss\n<4>ww\n<3>fatal: ff\n',
+    });
+  });
+
+  it('both were redirected since: no priorities', () => {
+    expect(said(({ dev, ino }) => `${dev}:${ino + 1000n}`)).toEqual({
+      out: 'rr\ndd\n',
+      err: 'ss\nww\nfatal: ff\n',
+    });
+  });
+
+  it.each(['', '8', '8:', ':9', '8:9:10', ' 8:9', '0x8:9', '-8:9'])('%j names no stream', (variable) => {
+    expect(isJournal(1, variable)).toBe(false);
+  });
+
+  it('a socket, as systemd makes it, is one; a terminal and a closed fd are none', () => {
+    const named = (fd: number): string => {
+      const { dev, ino } = fstatSync(fd, { bigint: true });
+      return `${dev}:${ino}`;
+    };
+    const { writer } = socketPair();
+    const { writer: tty } = terminal();
+    expect(isJournal(writer, named(writer))).toBe(true);
+    expect(isJournal(tty, named(tty))).toBe(false);
+    expect(isJournal(9999, named(writer))).toBe(false);
+  });
+});
+
 describe('Log to syslog', () => {
   const at = (): string => path.join(mkdtempSync(path.join(directory, 'syslog-')), 'log');
 
@@ -218,6 +268,7 @@ describe('Log to syslog', () => {
     });
     const got = drain(daemon);
     expect(got.length).toBeLessThan(5000);
+    expect(log.droppedLines).toBe(5000 - got.length);
     expect(got.map((text) => text.split(': ')[1])).toEqual(got.map((_text, i) => `line ${i}`));
     log.say('warn', 'again');
     expect(drain(daemon)).toEqual([`<28>earlyoom[${process.pid}]: again`]);
