@@ -34,6 +34,7 @@ import type { Log } from '../report/log.js';
 import { EXIT_OK } from '../shared/exit.js';
 import { LEFT_CHILDREN_VARIABLE } from '../shared/left-children.js';
 import type { Guard } from './guard.js';
+import type { StateRecorder } from './state-recorder.js';
 
 /** The option that has the program check everything and end. */
 const CHECK_OPTION = '--check-config';
@@ -118,6 +119,7 @@ export class Reload {
   constructor(
     private readonly guard: Guard,
     private readonly hooks: Hooks,
+    private readonly state: StateRecorder,
     private readonly log: Log,
     private readonly program: Program,
   ) {
@@ -143,9 +145,16 @@ export class Reload {
   }
 
   private request(): void {
-    if (terminalIsGone()) return endByHangUp();
+    if (terminalIsGone()) return this.endByHangUp();
     this.requested = true;
     this.serveIfDue();
+  }
+
+  /** The terminal that the guard was started on is gone: SIGHUP means what it always has. */
+  private endByHangUp(): void {
+    this.state.stops('SIGHUP');
+    process.removeAllListeners('SIGHUP');
+    process.kill(process.pid, 'SIGHUP');
   }
 
   private serveIfDue(): void {
@@ -173,6 +182,7 @@ export class Reload {
     }
     if (refusal !== null) return this.refuse(refusal);
     this.log.say('start', 'SIGHUP: the configuration is good, starting anew with it');
+    this.state.reloads();
     this.refuse(`could not execute ${this.program.path}: ${strerror(-this.execute())}`);
   }
 
@@ -226,6 +236,7 @@ export class Reload {
   }
 
   private refuse(why: string): void {
+    this.state.reloadRefused(why);
     this.log.begin('warn').text('SIGHUP: the configuration is refused, and the policy stays as it was: ').foreign(why);
     this.log.end();
   }
@@ -258,10 +269,4 @@ function terminalIsGone(): boolean {
   } catch {
     return false;
   }
-}
-
-/** The terminal that the guard was started on is gone: SIGHUP means what it always has. */
-function endByHangUp(): void {
-  process.removeAllListeners('SIGHUP');
-  process.kill(process.pid, 'SIGHUP');
 }

@@ -17,7 +17,7 @@ export function recordingLog(): RecordingLog {
   const line = new Line();
   const said = new Fields(true);
   let kind: LineKind = 'start';
-  const log: Pick<Log, 'begin' | 'about' | 'end' | 'say' | 'useSyslog' | 'debugEnabled'> = {
+  const log: Pick<Log, 'begin' | 'about' | 'end' | 'event' | 'say' | 'useSyslog' | 'debugEnabled'> = {
     debugEnabled: false,
     begin(newKind) {
       kind = newKind;
@@ -32,6 +32,7 @@ export function recordingLog(): RecordingLog {
       const { bytes, length } = said.line;
       if (length > 0) fields.push(JSON.parse(`{${bytes.toString('utf8', 0, length)}}`));
     },
+    event() {},
     say(newKind, text) {
       this.begin(newKind).text(text);
       this.end();
