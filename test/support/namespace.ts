@@ -33,6 +33,8 @@ export interface Scenario {
   limits?: { headroomMib?: number; killBelowMib?: number; basis?: 'user' | 'total' | 'tmpfs' };
   /** Wait for this (a regular expression) in the guard's stderr instead of for all hogs to end. */
   untilStderr?: string;
+  /** The same in its stdout. */
+  untilStdout?: string;
   /** Stops the guard's log writer and fills the pipe to it before the hogs grow; it goes on when they have ended. */
   stopsLogWriter?: boolean;
   timeoutMs?: number;

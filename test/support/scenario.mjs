@@ -144,13 +144,15 @@ const ready = () => READY.test(said.stderr) || READY.test(said.stdout);
 for (const deadline = Date.now() + 5000; !ready() && guardExit === null && Date.now() < deadline; ) await sleep(5);
 await sleep(scenario.settleMs ?? 300);
 
-if (scenario.stopsLogWriter === true) stopLogWriter();
+if (scenario.stopsLogWriter === true) await stopLogWriter();
 
 const go = { limitPercent: limits.termPercent, basis: scenario.limits?.basis ?? 'user' };
 for (const hog of hogs) hog.child.stdin.write(`${JSON.stringify(go)}\n`);
 if (tmpfs !== null) await fillTmpfs(tmpfs, scenario.tmpfs);
 const finished =
-  scenario.untilStderr === undefined ? Promise.all(hogs.map((hog) => hog.ended)) : guardSays(scenario.untilStderr);
+  scenario.untilStderr === undefined && scenario.untilStdout === undefined
+    ? Promise.all(hogs.map((hog) => hog.ended))
+    : guardSays(scenario);
 await Promise.race([finished, sleep(scenario.timeoutMs ?? 20_000)]);
 await sleep(scenario.afterMs ?? 300); // hooks and last lines
 
@@ -178,7 +180,7 @@ writeFileSync(1, JSON.stringify(result));
 process.exit(0);
 
 /** Stops the log writer, and fills the pipe to it with what is no record. */
-function stopLogWriter() {
+async function stopLogWriter() {
   const of = (pid, file) => {
     try {
       return readFileSync(`/proc/${pid}/${file}`, 'latin1');
@@ -189,6 +191,9 @@ function stopLogWriter() {
   const pid = readdirSync('/proc').find((each) => of(each, 'cmdline').startsWith('oom-backstop log'));
   stoppedWriter = Number(pid);
   process.kill(stoppedWriter, 'SIGSTOP');
+  // All of its threads: one of them reads.
+  const tasks = readdirSync(`/proc/${pid}/task`);
+  while (!tasks.every((task) => /\) T /.test(of(`${pid}/task/${task}`, 'stat')))) await sleep(1);
   const fd = openSync(`/proc/${pid}/fd/0`, constants.O_WRONLY | constants.O_NONBLOCK);
   for (let bytes = 4096; bytes > 0; ) {
     try {
@@ -201,7 +206,7 @@ function stopLogWriter() {
   closeSync(fd);
 }
 
-async function guardSays(pattern) {
-  const regex = new RegExp(pattern);
-  while (!regex.test(said.stderr)) await sleep(10);
+async function guardSays({ untilStderr, untilStdout }) {
+  const regex = new RegExp(untilStderr ?? untilStdout);
+  while (!regex.test(untilStderr === undefined ? said.stdout : said.stderr)) await sleep(10);
 }
