@@ -34,6 +34,8 @@ await build({
   plugins: [commandsApart],
   define: { PACKAGE_VERSION: JSON.stringify(version) },
   logLevel: 'warning',
-  minifyWhitespace: true,
-  minifySyntax: true,
+  // V8 keeps a program's text: 0.2 MiB less of the guard's 9. `node --enable-source-maps bin/oom-backstop` shows the names again.
+  minify: true,
+  sourcemap: 'linked',
+  sourcesContent: false,
 });

@@ -25,7 +25,9 @@ const NODE_MAJOR = Number.parseInt(process.versions.node, 10);
  * Has V8 keep its young generation as small as it begins: grown, it would stay at 16 MiB for garbage that is not made. And
  * has it collect when it must only: by itself, some seconds after start-up, it would mark the heap step by step because it
  * finds itself idle. And has it compile after an eighth of the calls: the rehearsal is shorter, and what a sweep does only
- * once is compiled with the rest of it, where before it was in three rehearsals of four. To be called before anything else.
+ * once is compiled with the rest of it, where before it was in three rehearsals of four. And has it inline two thirds of what it
+ * would by itself: compiled code and what is needed to leave it again are 0.1 MiB smaller, at the same garbage (a kill's grows
+ * below that). To be called before anything else. What must be set before V8 starts is in bin/.
  */
 export function tuneEngine(): void {
   setEngineFlag('--semi-space-growth-factor=1');
