@@ -1,7 +1,7 @@
 // Builds the bundles, tree-shaken, with all packages left to node_modules: dist/main.cjs, the guard; dist/commands.cjs,
 // the commands besides it, apart because the source of whatever is loaded stays in memory; dist/config.cjs, which
-// reads configuration files in a process of its own (src/config/main.ts); and dist/balloon.cjs, the victim of a drill
-// (src/drill/balloon.ts). CommonJS, because it starts faster and the bins need no file extension for it.
+// reads configuration files in a process of its own (src/config/main.ts); dist/balloon.cjs, the victim of a drill
+// (src/drill/balloon.ts); and dist/exporter.cjs, the exporter, which bin/oom-backstop starts without any of the others. CommonJS, because it starts faster and the bins need no file extension for it.
 import { readFileSync } from 'node:fs';
 import { build } from 'esbuild';
 
@@ -20,6 +20,7 @@ await build({
     commands: 'src/cli/commands.ts',
     config: 'src/config/main.ts',
     balloon: 'src/drill/balloon.ts',
+    exporter: 'src/cli/exporter-program.ts',
   },
   outdir: 'dist',
   outExtension: { '.js': '.cjs' },

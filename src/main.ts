@@ -1,5 +1,5 @@
 /*
- * Where both programs begin: a command, or the guard.
+ * Where both programs begin: a command, or the guard; but for the exporter (src/cli/exporter-program.ts), which loads no guard.
  * bin/oom-backstop and bin/earlyoom call this in their own process; nothing is spawned.
  */
 import { runGuard } from './cli/guard-command.js';
@@ -7,7 +7,7 @@ import { helpText } from './cli/help.js';
 import type { Persona } from './shared/options.js';
 import { VERSION } from './shared/version.js';
 
-const COMMANDS = new Set(['check', 'drill', 'explain', 'rank', 'replay', 'help']);
+const COMMANDS = new Set(['check', 'drill', 'explain', 'rank', 'replay', 'status', 'help']);
 
 /** Runs the program; sets the exit code, or leaves the guard running. */
 export async function main(persona: Persona, args: readonly string[]): Promise<void> {

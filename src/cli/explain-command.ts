@@ -6,12 +6,10 @@ import { strerror } from '../../native-shims/errno.js';
 import { adviceFor } from '../explain/advice.js';
 import { type Incidents, readIncidents } from '../explain/record.js';
 import { explain, headline, timeOf } from '../explain/words.js';
-import { openMeminfo } from '../guard/machine.js';
-import { defaultRuntimeDir } from '../guard/runtime-dir.js';
 import { EXIT_OTHER, FatalError } from '../shared/exit.js';
 import { INCIDENT_FILE, type IncidentRecord, OLDER_INCIDENT_FILE } from '../shared/incident.js';
 import { wrap } from '../shared/wrap.js';
-import { readConfig } from './read-config.js';
+import { guardsDirectory } from './guards-directory.js';
 import { safeJson, safeText } from './terminal-safe.js';
 
 /** A record that was asked for can't be read. */
@@ -45,7 +43,7 @@ export function explainCommand(write: (text: string) => void, exitWith: (exitCod
       '\nExit code: 0, 1 there is no such incident, 2 a record is torn, foreign or of a later version',
     )
     .action(async (id: string | undefined, flags: ExplainFlags) => {
-      const files = readFiles(flags.runtimeDir ?? (await configuredDir()));
+      const files = readFiles(flags.runtimeDir ?? (await guardsDirectory()));
       if (flags.list === true) {
         write(listed(files, flags.json === true));
         exitWith(files.some((each) => each.refused.length > 0) ? EXIT_REFUSED : 0);
@@ -54,14 +52,6 @@ export function explainCommand(write: (text: string) => void, exitWith: (exitCod
       const record = id === undefined ? lastOf(files) : byId(files, id);
       write(flags.json === true ? `${safeJson({ record, advice: adviceFor(record) })}\n` : asText(record));
     });
-}
-
-/** The directory that the guard would take; what is wrong with its configuration is not this command's to say. */
-async function configuredDir(): Promise<string> {
-  const configured = await readConfig(null, () => openMeminfo('/proc').memory).catch(() => null);
-  const directory = configured?.settings.runtimeDir ?? defaultRuntimeDir();
-  if (directory !== null) return directory;
-  throw new FatalError(EXIT_OTHER, 'no runtime directory (valid: --runtime-dir DIR, or $XDG_RUNTIME_DIR)');
 }
 
 /** The older file first; one that is not there holds nothing. */

@@ -21,6 +21,10 @@ Commands (oom-backstop COMMAND --help tells more):
                             be killed
   explain [ID]              say what happened at a kill, the last one or this,
                             and what to change if that was wrong
+  status                    say whether the guard is up and well, how near the
+                            limits are and what it has killed
+  exporter                  serve metrics for Prometheus and a page for people;
+                            a process of its own, without any privilege
   replay TRACE [OPTION]...  say what these options would have done, by a trace
                             that --record has made
 `;

@@ -14,6 +14,8 @@ const RAMFS_MAGIC = 0x858458f6;
 
 const MODE = 0o755;
 const NAME = 'oom-backstop';
+/** That of the machine's guard. */
+export const SYSTEM_RUNTIME_DIR = `/run/${NAME}`;
 
 export interface RuntimeDir {
   path: string;
@@ -27,7 +29,7 @@ export interface RuntimeDir {
 export function defaultRuntimeDir(env: NodeJS.ProcessEnv = process.env, uid = process.geteuid?.() ?? 0): string | null {
   const ofService = env['RUNTIME_DIRECTORY']?.split(':')[0];
   if (ofService?.startsWith('/')) return ofService;
-  if (uid === 0) return `/run/${NAME}`;
+  if (uid === 0) return SYSTEM_RUNTIME_DIR;
   const ofUser = env['XDG_RUNTIME_DIR'];
   return ofUser?.startsWith('/') ? path.join(ofUser, NAME) : null;
 }

@@ -17,6 +17,8 @@ export const EXIT_PARAMETER = 14;
 export const EXIT_MEM_LIMIT = 15;
 /** A wrong swap limit. */
 export const EXIT_SWAP_LIMIT = 16;
+/** What was asked for is taken or not there: the exporter's address. EX_UNAVAILABLE of sysexits.h, which is none of earlyoom's. */
+export const EXIT_UNAVAILABLE = 69;
 /** The configuration file: what can't be read, and whatever is wrong in it. EX_CONFIG of sysexits.h, which is none of earlyoom's. */
 export const EXIT_CONFIG = 78;
 export const EXIT_MEMINFO_OPEN = 102;

@@ -21,11 +21,18 @@ it('the guard loads neither a command nor what a command needs', async () => {
   const guard = await loadedWith('src/main.ts');
   expect(guard).toContain('src/guard/guard.ts');
   const needless =
-    /^src\/(check|explain|replay)\/|^src\/cli\/(commands|(check|explain|rank|replay)-command)|^commander$/;
+    /^src\/(check|explain|replay|exporter|observe)\/|^src\/cli\/(commands|run-program|exporter-program|\w+-command\.(?<!guard-command\.))|^(commander|prom-client)$/;
   expect(guard.filter((file) => needless.test(file))).toEqual([]);
 });
 
 it('which could be seen: the commands load all of it', async () => {
   const commands = await loadedWith('src/cli/commands.ts');
   expect(commands).toEqual(expect.arrayContaining(['src/check/findings.ts', 'src/cli/check-command.ts', 'commander']));
+});
+
+it('the exporter loads nothing of the guard, nor koffi', async () => {
+  const exporter = await loadedWith('src/cli/exporter-program.ts');
+  expect(exporter).toEqual(expect.arrayContaining(['src/exporter/metrics.ts', 'prom-client']));
+  const needless = /^native-shims\/(?!errno)|^src\/(sample|act|report|check)\/|^src\/guard\/(?!runtime-dir)|^koffi$/;
+  expect(exporter.filter((file) => needless.test(file))).toEqual([]);
 });
