@@ -10,7 +10,7 @@ interface Target {
   datasource: { uid: string };
 }
 
-export interface Panel {
+interface Panel {
   id: number;
   type: string;
   title: string;
@@ -20,7 +20,7 @@ export interface Panel {
   targets?: Target[];
 }
 
-export interface Dashboard {
+interface Dashboard {
   panels: Panel[];
   schemaVersion: number;
   annotations: { list: { name: string; expr?: string }[] };
