@@ -21,6 +21,8 @@ const HEADERS_MS_MAX = 5000;
 const REQUEST_MS_MAX = 10_000;
 /** Longer than Prometheus's usual interval of 15 s, so that it keeps its connection. */
 const KEEP_ALIVE_MS = 20_000;
+/** Enough for 25 minutes of Prometheus; what else is sent ahead on the same connection is not answered. */
+const REQUESTS_MAX = 100;
 /** Without a byte in either direction: somebody who does not read his answer. */
 const IDLE_MS_MAX = 30_000;
 /** How often node:http looks for those that are too slow. */
@@ -54,6 +56,7 @@ export async function serve(observer: Observer, { host, port }: ListenAddress): 
     connectionsCheckingInterval: CHECK_MS,
   });
   server.timeout = IDLE_MS_MAX;
+  server.maxRequestsPerSocket = REQUESTS_MAX;
   const answering = new Set<Socket>();
   boundConnections(server, answering);
   const answer = (request: IncomingMessage, response: ServerResponse): void => {
@@ -88,24 +91,25 @@ function closed(server: Server): Promise<void> {
   });
 }
 
-/** Keeps to CONNECTIONS_MAX: the oldest goes that is not being answered, or else the oldest. */
+/** Keeps to CONNECTIONS_MAX: the oldest goes that is not being answered, or else the oldest; never the new one. */
 function boundConnections(server: Server, answering: ReadonlySet<Socket>): void {
   const open = new Set<Socket>();
   server.on('connection', (socket) => {
+    if (open.size >= CONNECTIONS_MAX) {
+      const goes = oldest(open, answering);
+      open.delete(goes);
+      goes.destroy();
+    }
     open.add(socket);
     socket.once('close', () => open.delete(socket));
-    if (open.size <= CONNECTIONS_MAX) return;
-    const [oldest] = open;
-    let goes = oldest;
-    for (const each of open) {
-      if (answering.has(each)) continue;
-      goes = each;
-      break;
-    }
-    if (goes === undefined) return;
-    open.delete(goes);
-    goes.destroy();
   });
+}
+
+/** Of a set that is not empty. */
+function oldest(open: ReadonlySet<Socket>, answering: ReadonlySet<Socket>): Socket {
+  for (const socket of open) if (!answering.has(socket)) return socket;
+  const [first] = open;
+  return first as Socket;
 }
 
 async function send(observer: Observer, request: IncomingMessage, response: ServerResponse): Promise<void> {
