@@ -1,7 +1,8 @@
 /*
  * bench:gate: the loop makes no garbage, leaks nothing, and the gates themselves work. Part of CI.
  *
- *   npm run bench:gate
+ *   npm run bench:gate             all of them; the results are kept
+ *   npm run bench:gate -- tick kill   only these
  *
  * V8 gets a young generation of 1 MiB, so that one garbage collection stands for about a MiB of garbage: an object
  * for each of 300,000 ticks would make more than ten. A heap measured before and after does not notice
@@ -57,6 +58,8 @@ function run(program, { work, times }) {
   return JSON.parse(execFileSync(command, args, { encoding: 'utf8', timeout: 120_000, killSignal: 'SIGKILL' }));
 }
 
+const only = process.argv.slice(2);
+const rowsToRun = [...GATES, ...CONTROLS].filter(({ work }) => only.length === 0 || only.includes(work));
 const directory = mkdtempSync(path.join(ROOT, 'dist', 'gate-'));
 const program = path.join(directory, 'gate.mjs');
 let results;
@@ -71,7 +74,7 @@ try {
     external: ['koffi'],
     logLevel: 'error',
   });
-  results = [...GATES, ...CONTROLS].map((gate) => ({ ...gate, ...run(program, gate) }));
+  results = rowsToRun.map((gate) => ({ ...gate, ...run(program, gate) }));
 } finally {
   rmSync(directory, { recursive: true });
 }
@@ -95,5 +98,5 @@ console.log(
     ]),
   ]),
 );
-save('gate', { ...machine(), results: rows });
+if (only.length === 0) save('gate', { ...machine(), results: rows });
 process.exit(rows.every(({ ok }) => ok) ? 0 : 1);

@@ -9,8 +9,8 @@ import { declare, syscallBuffer, syscallPlain } from './libc.js';
 
 /** 0o2000000 on every Linux architecture that Node runs on; node:fs does not export it. */
 const O_CLOEXEC = 0o2000000;
-export const { O_RDONLY, O_WRONLY, O_RDWR, O_DIRECTORY, O_NONBLOCK, O_NOCTTY } = constants;
-const { O_APPEND, O_CREAT, O_NOFOLLOW, O_TRUNC } = constants;
+export const { O_RDONLY, O_WRONLY, O_RDWR, O_DIRECTORY, O_NONBLOCK, O_NOCTTY, O_TRUNC } = constants;
+const { O_APPEND, O_CREAT, O_NOFOLLOW } = constants;
 
 const AT_FDCWD = -100;
 const SEEK_SET = 0;
@@ -41,9 +41,14 @@ export function openat(dirfd: number, path: Uint8Array, flags: number): number {
   return openatNative(dirfd, path, flags | O_CLOEXEC, 0);
 }
 
-/** Opens a file of `dirfd` for appending, made with `mode` if it is not there; a symbolic link is refused. Returns the fd or -errno. */
+/** Opens a file of `dirfd`, made with `mode` if it is not there; a symbolic link is refused. Returns the fd or -errno. */
+export function openMade(dirfd: number, path: Uint8Array, flags: number, mode: number): number {
+  return openatNative(dirfd, path, flags | O_CREAT | O_NOFOLLOW | O_CLOEXEC, mode);
+}
+
+/** The same for appending. */
 export function openAppend(dirfd: number, path: Uint8Array, mode: number): number {
-  return openatNative(dirfd, path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, mode);
+  return openMade(dirfd, path, O_WRONLY | O_APPEND, mode);
 }
 
 /** Opens a path for writing from its start, made with `mode` if it is not there. Returns the fd or -errno. */

@@ -16,6 +16,12 @@ const RLIMIT_MEMLOCK = 8;
 const madviseNative = declare('int madvise(uintptr_t address, size_t length, int advice)');
 const mlockNative = declare('int mlock(void *address, size_t length)');
 const mallocTrim = declareOptional('int malloc_trim(size_t keep)');
+const mmapNative = declare(
+  'intptr_t mmap(uintptr_t address, size_t length, int protection, int flags, int fd, int64_t offset)',
+);
+const mlockAtNative = declare('int mlock(uintptr_t address, size_t length)');
+const PROT_READ = 1;
+const MAP_SHARED = 1;
 const getrlimitNative = declare('int getrlimit(int resource, void *limit)');
 
 /** struct rlimit: two unsigned longs, the limit in force and the one it may be raised to. */
@@ -53,6 +59,15 @@ export function lockOnFault(start: number, length: number): number {
 /** Brings the pages that `buffer` lies on into memory and keeps them there (mlock(2)). Returns 0 or -errno, as `lockOnFault`. */
 export function lockBuffer(buffer: Uint8Array): number {
   return mlockNative(buffer, buffer.length);
+}
+
+/**
+ * Brings the first `length` bytes of a file into memory and keeps them there for the process's life, by a mapping that nobody reads: who reads
+ * through it gets SIGBUS once the file has been cut. Returns 0 or -errno: as `lockOnFault`, and what mmap(2) refuses.
+ */
+export function keepFileInMemory(fd: number, length: number): number {
+  const address = mmapNative(0, length, PROT_READ, MAP_SHARED, fd, 0);
+  return address < 0 ? address : mlockAtNative(address, length);
 }
 
 /** How many bytes may be locked without CAP_IPC_LOCK (RLIMIT_MEMLOCK); Infinity for no limit. Returns -errno on failure. */

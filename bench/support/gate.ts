@@ -24,9 +24,11 @@ import { saySending } from '../../src/report/messages.js';
 import { copyLimits } from '../../src/shared/limits.js';
 import { DEFAULT_RULE } from '../../src/shared/rules.js';
 import { emptyVictim } from '../../src/shared/victim.js';
+import { NUMBERS_AT, numberIndex, STATE_FILE } from '../../src/state/layout.js';
 
 const [work = '', times = '0'] = process.argv.slice(2);
 const kills = work.startsWith('kill');
+const ticks = kills || work.startsWith('tick');
 const traces = work.endsWith('with a trace');
 
 /** A gate that kills is among the first processes of its namespace. */
@@ -34,6 +36,9 @@ const PIDS_OF_A_NAMESPACE_MAX = 10;
 
 /** Of one file of incident records. */
 const RECORDS_BYTES_MAX = 1024 * 1024;
+
+/** Between the last tick and the look at the page. */
+const PAGE_AGE_MS_MAX = 1000;
 
 prepareProcess('oom-backstop');
 const log = new Log('rehearsal');
@@ -96,9 +101,13 @@ const killOne = (): void => {
   const before = guard.ended;
   prepared.selection.onlyPid = pid;
   prepared.policy.limits = term;
+  // It has nothing to wait for, and would wait for a second.
+  watch.lookAgain(1);
   while (guard.ended === before) guard.tick();
   prepared.policy.limits = never;
   prepared.selection.onlyPid = process.pid;
+  // Memory is back: what the kill has left to tell is written.
+  guard.tick();
 };
 
 /** A look while memory is low and everything stalls, by a rule for the machine and by one for each cgroup at the top. */
@@ -113,10 +122,22 @@ const lookByRules = (): void => {
   rules?.follow(low, true, now);
 };
 
-/** Each kill has left a record, and all of them together no more than two files of a bound. */
+/** Each kill has left a record and its events, and all of them together no more than two files of a bound. */
 const checkRecords = (): void => {
-  const sizes = ['incidents.ndjson', 'incidents.1.ndjson'].map((name) => statSync(`${runtimeDir}/${name}`).size);
+  const names = ['incidents.ndjson', 'incidents.1.ndjson', 'events.ndjson'];
+  const sizes = names.map((name) => statSync(`${runtimeDir}/${name}`).size);
   if (sizes.some((size) => size === 0 || size > RECORDS_BYTES_MAX)) throw new Error(`records of ${sizes} bytes`);
+};
+
+/** The state page in the file is this guard's, was written by its last tick, and has counted each kill. */
+const checkPage = (): void => {
+  const page = readFileSync(`${runtimeDir}/${STATE_FILE}`);
+  const number = (name: string): number => page.readDoubleLE(NUMBERS_AT + numberIndex(name) * 8);
+  const kills = number('killsTotal:oom-backstop:limit:term');
+  const dropped = number('droppedEventsTotal');
+  if (number('pid') !== process.pid || monotonicMs() - number('heartbeatMonotonicMs') > PAGE_AGE_MS_MAX)
+    throw new Error('no state page of this guard');
+  if (kills !== killed || dropped !== 0) throw new Error(`${kills} kills of ${killed}, ${dropped} events dropped`);
 };
 
 /** What escapes here can't be optimised away. */
@@ -206,6 +227,7 @@ setImmediate(() => {
   setTimeout(() => {
     observer.disconnect();
     if (kills) checkRecords();
+    if (ticks) checkPage();
     process.stdout.write(`${JSON.stringify({ collections, ...result })}\n`);
     process.exit(0);
   }, 100);

@@ -20,6 +20,7 @@ import { reap, SpawnSlot, STILL_RUNNING } from '../../native-shims/spawn.js';
 import { Line } from '../report/line.js';
 import type { Log } from '../report/log.js';
 import { CMDLINE_BYTES_MAX, type Victim } from '../shared/victim.js';
+import { HOOK_RESULTS, HOOKS } from '../state/layout.js';
 
 /** How long a hook may run. earlyoom has no bound; a hook that hangs would stay for ever. */
 const HOOK_MS_MAX = 60_000;
@@ -88,12 +89,34 @@ class VictimEnvironment {
   }
 }
 
+/** Who is told how a hook's run went: its places in HOOKS and in HOOK_RESULTS of the state page. */
+export interface HookListener {
+  hookEnded(hook: number, result: number): void;
+}
+
+const OK = HOOK_RESULTS.indexOf('ok');
+const FAILED = HOOK_RESULTS.indexOf('failed');
+const NOT_STARTED = HOOK_RESULTS.indexOf('not-started');
+const TIMED_OUT = HOOK_RESULTS.indexOf('timeout');
+
+/** Tells of one kind of hook, as soon as somebody listens. */
+class Report {
+  listener: HookListener | null = null;
+
+  constructor(private readonly hook: number) {}
+
+  tell(result: number): void {
+    this.listener?.hookEnded(this.hook, result);
+  }
+}
+
 /** One instance of a hook. */
 class HookProcess {
   private state: 'idle' | 'starting' | 'running' = 'idle';
   private pid = 0;
   private pidfd = -1;
   private startedMs = A_FRACTION;
+  private overdue = false;
 
   constructor(
     private readonly label: string,
@@ -101,6 +124,7 @@ class HookProcess {
     private readonly log: Log,
     private readonly pollSet: PollSet,
     private readonly pollSlot: number,
+    private readonly report: Report,
   ) {}
 
   get idle(): boolean {
@@ -118,7 +142,9 @@ class HookProcess {
   start(now: Moment): void {
     this.state = 'starting';
     this.startedMs = now.ms;
+    this.overdue = false;
     this.slot.start((errno) => {
+      this.report.tell(NOT_STARTED);
       this.log.begin('warn').text(this.label).text(' could not be started: ').text(strerror(errno));
       this.log.end();
       this.state = 'idle';
@@ -146,6 +172,7 @@ class HookProcess {
     this.log.begin('warn').text(this.label).text(' ran for too long and is killed');
     this.log.end();
     this.startedMs = Number.POSITIVE_INFINITY; // say and do it once
+    this.overdue = true;
     kill(-this.pid, SIGKILL);
   }
 
@@ -154,6 +181,7 @@ class HookProcess {
     this.pollSet.clear(this.pollSlot);
     this.pidfd = -1;
     this.state = 'idle';
+    this.report.tell(this.overdue ? TIMED_OUT : status === 0 ? OK : FAILED);
     if (this.log.debugEnabled) {
       this.log.begin('debug').text(this.label).text(' ended, status ').integer(status);
       this.log.end();
@@ -168,13 +196,14 @@ class HookKind<Told> {
   constructor(
     private readonly label: string,
     private readonly log: Log,
+    private readonly report: Report,
     make: () => { slot: SpawnSlot; tell: (told: Told) => void },
     pollSet: PollSet,
     pollSlot: number,
   ) {
     for (let i = 0; i < INSTANCES; i++) {
       const { slot, tell } = make();
-      this.instances.push({ process: new HookProcess(label, slot, log, pollSet, pollSlot + i), tell });
+      this.instances.push({ process: new HookProcess(label, slot, log, pollSet, pollSlot + i, report), tell });
     }
   }
 
@@ -190,6 +219,7 @@ class HookKind<Told> {
       process.start(now);
       return process;
     }
+    this.report.tell(NOT_STARTED);
     this.log.begin('warn').text(this.label).text(' is skipped: ').integer(INSTANCES).text(' of it still run');
     this.log.end();
     return null;
@@ -213,6 +243,7 @@ export class Hooks {
   private readonly afterKill: HookKind<Victim> | null;
   private readonly dbus: HookKind<Line> | null;
   private readonly processes: HookProcess[];
+  private readonly reports = HOOKS.map((_, hook) => new Report(hook));
   private readonly text = new Line();
   private preHook: HookProcess | null = null;
   /** A child of the guard's that is no hook, as leader of its group; -1: none (0 is the group of whoever came from outside a PID namespace). */
@@ -222,23 +253,32 @@ export class Hooks {
 
   constructor(options: HookOptions, log: Log, pollSet: PollSet, pollSlot: number) {
     const environment = inheritedEnvironment();
-    const victimHook = (label: string, path: string, slot: number): HookKind<Victim> =>
-      new HookKind(label, log, () => victimProgram(path, environment), pollSet, slot);
+    const report = (hook: (typeof HOOKS)[number]): Report => this.reports[HOOKS.indexOf(hook)] as Report;
+    const victimHook = (label: string, reported: Report, path: string, slot: number): HookKind<Victim> =>
+      new HookKind(label, log, reported, () => victimProgram(path, environment), pollSet, slot);
     const { beforeKill, afterKill, dbusSummary } = options;
-    this.beforeKill = beforeKill === null ? null : victimHook('-P program', beforeKill, pollSlot);
-    this.afterKill = afterKill === null ? null : victimHook('-N script', afterKill, pollSlot + INSTANCES);
+    this.beforeKill =
+      beforeKill === null ? null : victimHook('-P program', report('before-kill'), beforeKill, pollSlot);
+    this.afterKill =
+      afterKill === null ? null : victimHook('-N script', report('after-kill'), afterKill, pollSlot + INSTANCES);
     this.dbus =
       dbusSummary === null
         ? null
         : new HookKind(
             'dbus-send',
             log,
+            report('notify'),
             () => notifyProgram(dbusSummary, environment),
             pollSet,
             pollSlot + 2 * INSTANCES,
           );
     const kinds = [this.beforeKill, this.afterKill, this.dbus];
     this.processes = kinds.flatMap((kind) => kind?.processes ?? []);
+  }
+
+  /** Who is told how each run went. */
+  set listener(listener: HookListener) {
+    for (const report of this.reports) report.listener = listener;
   }
 
   /** Whether some start is under way, whose failure the event loop would have to bring. */

@@ -62,7 +62,7 @@ async function runOrThrow(persona: Persona, args: readonly string[], log: Log): 
   }
   if (checks) {
     // Nothing that a guard that runs would notice.
-    const harmless = { raisePriority: false, keepsIncidents: false, record: null };
+    const harmless = { raisePriority: false, keepsIncidents: false, keepsState: false, record: null };
     prepareGuard({ ...request.options, ...harmless }, files, opened(), log);
     return EXIT_OK;
   }

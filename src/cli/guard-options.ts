@@ -253,6 +253,7 @@ export function defaultSettings(persona: Persona): Settings {
     rules: [],
     defaultRule: persona === 'oom-backstop',
     keepsIncidents: persona === 'oom-backstop',
+    keepsState: true,
     runtimeDir: null,
   };
 }

@@ -411,6 +411,7 @@ function settingsOf(
     rules,
     defaultRule: pressure.default_rule,
     keepsIncidents: true,
+    keepsState: true,
     runtimeDir: guard.runtime_dir,
   };
 }

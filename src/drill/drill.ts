@@ -230,7 +230,8 @@ class Course {
     const { held } = balloon;
     const selection = { ...options.selection, onlyPid: held.pid };
     const hooks = runsHooks ? {} : { beforeKill: null, afterKill: null, notifyDbus: false };
-    const quiet = { keepsIncidents: false, record: null, raisePriority: false, reportIntervalMs: 0, debug: false };
+    const unrecorded = { keepsIncidents: false, keepsState: false, record: null };
+    const quiet = { ...unrecorded, raisePriority: false, reportIntervalMs: 0, debug: false };
     // A rule may kill a whole cgroup.
     const alone = { limits, selection, killGroup: false, rules: [], defaultRule: false, ...quiet };
     this.prepared = prepareGuard(

@@ -26,6 +26,9 @@ const INCIDENT_MS = HIDDEN_MS_MAX;
 /** Reading the CPUs' lists may take a fiftieth of a core. */
 const READ_SHARE_MAX = 0.02;
 const READ_INTERVAL_MS_MAX = 100;
+/** Of what a victim has given back. */
+const NOT_MEASURED = -1;
+
 /** What it asks; null where the kernel does not tell. */
 export interface Instruments {
   sampler: MemorySampler;
@@ -39,6 +42,8 @@ export interface Instruments {
 
 export class Aftermath {
   private readonly recovery = new Recovery();
+  /** What the last victim has given back; NOT_MEASURED where the figures don't belong together. */
+  gaveBackKib = NOT_MEASURED;
   private readonly readIntervalMs: number;
   private readAtMs = A_FRACTION;
   private hiddenKib = 0;
@@ -71,10 +76,12 @@ export class Aftermath {
     const { sampler, allocation } = this.parts;
     this.recovery.exited(sampler.memory, now);
     this.saidHoldsBack = false;
+    this.gaveBackKib = NOT_MEASURED;
     if (!says || victim.anonKib < 0) return;
     const since = allocation?.read() === true ? allocation.allocatedKib - this.allocatedBeforeKib : 0;
     const verdict = this.recovery.verdict(sampler.memory, since);
-    sayGaveBack(this.log, this.recovery.gaveBackKib(sampler.memory), victim.anonKib, verdict, since);
+    this.gaveBackKib = this.recovery.gaveBackKib(sampler.memory);
+    sayGaveBack(this.log, this.gaveBackKib, victim.anonKib, verdict, since);
   }
 
   /** Whether nobody is to be selected, though memory is at its limits. */

@@ -176,6 +176,11 @@ export class Guard {
     setImmediate(this.again);
   }
 
+  /** Whether the ticks from now on are counted: the rehearsal's, many thousands in a row, are not. */
+  countTicks(counts: boolean): void {
+    this.parts.witness.state.countTicks(counts);
+  }
+
   /** Whether a kill is under way. */
   get busy(): boolean {
     return this.phase !== 'watching';
@@ -183,11 +188,14 @@ export class Guard {
 
   /** One tick. Returns whether Node's event loop is to have a turn. */
   tick(): boolean {
-    const { pollSet, hooks, sampler, cadence, shortlist } = this.parts;
+    const { pollSet, hooks, sampler, cadence, shortlist, witness } = this.parts;
     const wasBusy = this.busy;
-    const interrupted = pollSet.wait(this.waitMs) === -EINTR;
+    witness.waits();
+    const events = pollSet.wait(this.waitMs);
+    const interrupted = events === -EINTR;
     const loopIsReady = this.noteLoop();
     this.now.update();
+    witness.woke(events === 0, this.waitMs, this.now);
     this.servicePressure();
     hooks.service(this.now);
     const failure = sampler.sample();
@@ -205,6 +213,7 @@ export class Guard {
     if (wasBusy && !this.busy) this.waitMs = 0;
     const blind = (this.parts.loopSlot === -1 || this.takesTurns) && this.now.ms >= this.turnAtMs;
     if (blind) this.turnAtMs = this.now.ms + TURN_MS;
+    witness.ticked(this.phase, level, failure === null, this.waitMs, this.now);
     return interrupted || loopIsReady || hooks.starting || blind;
   }
 
@@ -226,6 +235,7 @@ export class Guard {
     if (pressure === null || pressure.handle(pollSet.revents(pressureSlot)) !== 'lost') return;
     pollSet.clear(pressureSlot);
     this.parts.pressure = null;
+    this.parts.witness.failed('trigger', 0);
     log.say('warn', 'the PSI trigger was lost: memory pressure does not wake the guard any more');
   }
 
@@ -454,6 +464,7 @@ export class Guard {
     // With more than one victim (-g) the figures would not belong together.
     if (signalled && aftermath !== null && sampler.sample() === null) {
       aftermath.exited(this.victim, !this.policy.killGroup, this.now);
+      this.parts.witness.freed(aftermath.gaveBackKib);
     }
     this.finish('exited');
   }
@@ -503,26 +514,32 @@ export class Guard {
   private nobody(): void {
     const text = 'Could not find a process to kill. Sleeping 1 second.';
     this.parts.log.say('warn', text);
-    this.parts.witness.cameToNothing();
+    this.parts.witness.foundNobody();
     this.parts.hooks.notify(`Error: ${text}`, this.now);
     this.pausedUntilMs = this.now.ms + PAUSE_MS;
   }
 
   private callKernelOom(level: Level): void {
-    const { log, sampler, kernelOom, hooks } = this.parts;
+    const { log, sampler, kernelOom, hooks, witness } = this.parts;
+    const rule = this.parts.rules?.firedName ?? null;
     sayMemory(log, 'warn', sampler.memory);
     this.sayReason(level);
     this.pausedUntilMs = this.now.ms + PAUSE_MS;
-    if (this.policy.dryrun) return log.say('warn', 'dryrun, not triggering the kernel OOM killer');
+    if (this.policy.dryrun) {
+      witness.kernelOomCalled(rule, true);
+      return log.say('warn', 'dryrun, not triggering the kernel OOM killer');
+    }
     const result = (kernelOom as KernelOomKiller).trigger();
     if (result < 0) {
       log.begin('warn').text('kernel OOM killer: failed to write to sysrq-trigger: ').text(strerror(-result));
       log.end();
       log.say('warn', 'killing on our own from now on');
+      witness.kernelOomFailed(-result);
       this.parts.kernelOom = null;
       this.pausedUntilMs = 0;
       return;
     }
+    witness.kernelOomCalled(rule, false);
     log.say('warn', 'successfully triggered kernel OOM killer');
     hooks.notify('Low memory! Triggered kernel OOM killer', this.now);
   }
@@ -532,7 +549,7 @@ export class Guard {
     this.parts.target.close();
     this.phase = 'watching';
     this.wholeCgroup = false;
-    this.parts.witness.ended(outcome, errno);
+    this.parts.witness.ended(outcome, errno, this.now);
     this.parts.hooks.runAfterKill(this.victim, this.now);
   }
 
@@ -550,6 +567,7 @@ export class Guard {
   private complain(): void {
     this.parts.witness.lookFailed();
     if (this.now.ms < this.nextComplaintMs) return;
+    this.parts.witness.failed('meminfo', 0);
     this.parts.log.say('warn', '/proc/meminfo could not be read, trying again');
     this.nextComplaintMs = this.now.ms + COMPLAIN_MS;
   }

@@ -37,7 +37,7 @@ import { EARLYOOM_SELECTION, type SelectionPolicy } from '../shared/selection.js
 import { VERSION } from '../shared/version.js';
 import { emptyVictim, type Victim } from '../shared/victim.js';
 import { BestCandidates } from './best-candidates.js';
-import type { IncidentFile } from './incident-file.js';
+import type { RecordFile } from './record-file.js';
 import type { Selector } from './selector.js';
 
 /** Ten names of 15 bytes and 256 bytes of arguments, six characters for each byte at worst: 5,000 bytes with all numbers. */
@@ -103,7 +103,7 @@ export class IncidentRecorder {
 
   /** @param file  null: nothing is recorded */
   constructor(
-    private readonly file: IncidentFile | null,
+    private readonly file: RecordFile | null,
     private readonly policy: RecordedPolicy,
     private readonly parts: IncidentParts,
   ) {}
@@ -348,7 +348,7 @@ export class IncidentRecorder {
   /** Adds what is known last, and writes the line. */
   private write(): void {
     const { line, timeline } = this;
-    const file = this.file as IncidentFile;
+    const file = this.file as RecordFile;
     this.pending = false;
     line.key('timelineUs').open('{');
     for (let step = 0; step < STEPS.length; step++) {
@@ -361,7 +361,7 @@ export class IncidentRecorder {
     this.say(file, result);
   }
 
-  private say(file: IncidentFile, result: number): void {
+  private say(file: RecordFile, result: number): void {
     const { log } = this.parts;
     const said = log.begin('warn').text('incident ').escaped(this.line.bytes, this.idStart, this.idEnd);
     if (result === 0) {

@@ -1,4 +1,10 @@
-/* Start-up of what the guard keeps: the runtime directory for incident records, and the child that writes the trace. */
+/*
+ * Start-up of what the guard keeps: the runtime directory with state page, event log and incident records, and the child that writes the
+ * trace.
+ *
+ * The earlyoom persona keeps a state page too, since the counters tell one persona from the other, and a machine that has changed over is to be
+ * watched in the same way. But it says nothing of it, or of its absence: its lines are earlyoom's.
+ */
 import { existsSync } from 'node:fs';
 import { arch, release } from 'node:os';
 import { monotonicMs } from '../../native-shims/clock.js';
@@ -14,9 +20,14 @@ import { EXIT_OTHER, FatalError } from '../shared/exit.js';
 import type { GuardOptions } from '../shared/options.js';
 import { TRACE_SCHEMA, type TraceHeader } from '../shared/trace.js';
 import { VERSION } from '../shared/version.js';
+import { STATE_FILE } from '../state/layout.js';
+import type { PageWriter } from '../state/page-writer.js';
+import { EventLog } from './event-log.js';
 import { IncidentRecorder, type RecordedPolicy } from './incident.js';
-import { IncidentFile } from './incident-file.js';
-import { defaultRuntimeDir, openRuntimeDir } from './runtime-dir.js';
+import { EVENTS, INCIDENTS, RecordFile } from './record-file.js';
+import { defaultRuntimeDir, openRuntimeDir, type RuntimeDir } from './runtime-dir.js';
+import { StateFile } from './state-file.js';
+import { EVENTS_WAIT_MS_MAX, newPage, type StateFiles, type StatePolicy, StateRecorder } from './state-recorder.js';
 import { type TraceParts, TraceRecorder } from './trace.js';
 import { Witness } from './witness.js';
 
@@ -33,7 +44,7 @@ const LOOK_MS = 1;
 export interface Witnesses {
   witness: Witness;
   /** One for a guard in the rehearsal, which does all the work. */
-  rehearsed: (policy: RecordedPolicy, parts: TraceParts) => Witness;
+  rehearsed: (policy: RecordedPolicy & StatePolicy, parts: TraceParts) => Witness;
 }
 
 /**
@@ -42,24 +53,62 @@ export interface Witnesses {
  */
 export function openWitnesses(
   options: GuardOptions,
-  policy: RecordedPolicy,
+  policy: RecordedPolicy & StatePolicy,
   hooks: Hooks,
   parts: TraceParts,
 ): Witnesses {
   const keeps = options.keepsIncidents;
-  const directory = keeps ? openRuntimeDir(options.runtimeDir ?? defaultRuntimeDir(), parts.log) : null;
-  const file = directory === null ? null : IncidentFile.in(directory);
+  const log = options.persona === 'earlyoom' ? null : parts.log;
+  const directory = keeps || options.keepsState ? openRuntimeDir(options.runtimeDir ?? defaultRuntimeDir(), log) : null;
+  const file = directory === null || !keeps ? null : RecordFile.in(directory, INCIDENTS);
   const pressure = new PressureAveragesFile(options.procfs, keeps);
   const trace = options.record === null ? null : openTrace(options, options.record, hooks, parts);
   const nowhere = trace === null ? -1 : open(cString('/dev/null'), O_WRONLY);
+  const page = newPage(policy);
+  const files = directory === null || !options.keepsState ? NO_FILES : openStateFiles(directory, page, log);
+  const state = new StateRecorder(page, files, EventLog.ofGuard(), policy, parts, EVENTS_WAIT_MS_MAX);
+  hooks.listener = state;
+  state.started();
   return {
-    witness: new Witness(new IncidentRecorder(file, policy, { ...parts, pressure }), trace),
+    witness: new Witness(new IncidentRecorder(file, policy, { ...parts, pressure }), trace, state),
     rehearsed: (rehearsedPolicy, stage) => {
-      const incidents = keeps ? IncidentFile.nowhere() : null;
+      const incidents = keeps ? RecordFile.nowhere() : null;
       const recorder = new IncidentRecorder(incidents, rehearsedPolicy, { ...stage, pressure });
-      return new Witness(recorder, trace === null ? null : new TraceRecorder(nowhere, 0, stage));
+      const rehearsedTrace = trace === null ? null : new TraceRecorder(nowhere, 0, stage);
+      const nowhereToo = { state: StateFile.nowhere(), events: RecordFile.nowhere() };
+      // Without a wait: everything is to happen.
+      const rehearsedState = new StateRecorder(
+        newPage(rehearsedPolicy),
+        nowhereToo,
+        EventLog.ofRehearsal(),
+        rehearsedPolicy,
+        stage,
+        0,
+      );
+      return new Witness(recorder, rehearsedTrace, rehearsedState);
     },
   };
+}
+
+const NO_FILES: StateFiles = { state: null, events: null };
+
+/** Opens the state page, if no other guard writes it; says why not. */
+function openStateFiles(directory: RuntimeDir, page: PageWriter, log: Log | null): StateFiles {
+  const state = StateFile.in(directory);
+  const path = `${directory.path}/${STATE_FILE}`;
+  if (typeof state === 'number') {
+    sayNoPage(log, path, strerror(-state));
+    return NO_FILES;
+  }
+  const taken = state.take(page, log);
+  if (taken < 0) sayNoPage(log, path, strerror(-taken));
+  else if (taken > 0) sayNoPage(log, path, `process ${taken} has it`);
+  return { state, events: RecordFile.in(directory, EVENTS) };
+}
+
+function sayNoPage(log: Log | null, path: string, why: string): void {
+  log?.begin('start').text('no state page: ').foreign(path).text(': ').text(why);
+  log?.end();
 }
 
 function openTrace(options: GuardOptions, path: string, hooks: Hooks, parts: TraceParts): TraceRecorder {

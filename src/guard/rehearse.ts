@@ -38,14 +38,14 @@ import { PressureFile, ReclaimFile } from '../sample/pressure-file.js';
 import { PressureTrigger } from '../sample/pressure-trigger.js';
 import { type NamePatterns, ProcessScan } from '../sample/process-scan.js';
 import { CandidateTable } from '../shared/candidates.js';
-import type { Limits } from '../shared/limits.js';
+import { copyLimits, type Limits } from '../shared/limits.js';
 import type { Persona } from '../shared/options.js';
 import { DEFAULT_RULE, type PressureRule } from '../shared/rules.js';
 import { copySelection, type SelectionPolicy } from '../shared/selection.js';
 import { emptyVictim } from '../shared/victim.js';
 import { Aftermath, type Instruments } from './aftermath.js';
 import { CgroupWatches } from './cgroup-watches.js';
-import { copyPolicy, Guard, type GuardParts } from './guard.js';
+import { copyPolicy, Guard, type GuardParts, type GuardPolicy } from './guard.js';
 import type { Headroom } from './headroom.js';
 import type { Witnesses } from './open-witness.js';
 import { openPressureRules, PressureRules, RULE_POLL_SLOTS } from './pressure-rules.js';
@@ -202,8 +202,10 @@ export class Watch {
   /** Looks so often, or until Node's event loop is to have a turn. Returns whether it came to the end. */
   lookAgain(times: number): boolean {
     this.pollSet.watch(this.readySlot, this.alwaysReady, POLLIN);
+    this.guard.countTicks(false);
     let turnIsDue = false;
     for (let tick = 0; tick < times && !turnIsDue; tick++) turnIsDue = this.guard.tick();
+    this.guard.countTicks(true);
     this.pollSet.clear(this.readySlot);
     return !turnIsDue;
   }
@@ -424,6 +426,9 @@ export function measureTick(sampler: MemorySampler): number {
 class Stage {
   readonly guard: Guard;
   readonly parts: GuardParts;
+  private readonly policy: GuardPolicy;
+  private readonly limits: Limits;
+  private readonly never = copyLimits(NEVER);
   private readonly selection: SelectionPolicy;
   private alwaysReady = -1;
 
@@ -467,7 +472,15 @@ class Stage {
       aftermath: instruments === null ? null : new Aftermath(policy, log, instruments),
       witness: rehearsed({ ...policy, selection: this.selection }, { log, sampler, selector, cadence }),
     };
+    hooks.listener = this.parts.witness.state;
+    this.policy = policy;
+    this.limits = policy.limits;
     this.guard = new Guard(policy, this.parts);
+  }
+
+  /** Whether memory is at the limits, as it is at first. */
+  setLow(low: boolean): void {
+    this.policy.limits = low ? this.limits : this.never;
   }
 
   /** Opens it for the kill of `pid`. */
@@ -497,6 +510,10 @@ async function killChild(stage: Stage, program: string, watch: Watch): Promise<v
   const endedBefore = guard.ended;
   const untilMs = monotonicMs() + KILL_MS_MAX;
   for (; guard.ended === endedBefore && monotonicMs() < untilMs; await watch.lookLater()) guard.tick();
+  // Memory is back.
+  stage.setLow(false);
+  for (let tick = 0; tick < TICKS_AFTER_KILL; tick++) guard.tick();
+  stage.setLow(true);
   // Nobody is left to kill, which is a path of its own.
   for (let tick = 0; tick < TICKS_AFTER_KILL; tick++) guard.tick();
   const now = new Moment();

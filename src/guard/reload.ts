@@ -33,6 +33,7 @@ import type { Hooks } from '../act/hooks.js';
 import type { Log } from '../report/log.js';
 import { EXIT_OK } from '../shared/exit.js';
 import type { Guard } from './guard.js';
+import type { StateRecorder } from './state-recorder.js';
 
 /** The option that has the program check everything and end. */
 const CHECK_OPTION = '--check-config';
@@ -103,6 +104,7 @@ export class Reload {
   constructor(
     private readonly guard: Guard,
     private readonly hooks: Hooks,
+    private readonly state: StateRecorder,
     private readonly log: Log,
     private readonly program: Program,
   ) {
@@ -116,9 +118,16 @@ export class Reload {
   }
 
   private request(): void {
-    if (terminalIsGone()) return endByHangUp();
+    if (terminalIsGone()) return this.endByHangUp();
     this.requested = true;
     this.serveIfDue();
+  }
+
+  /** The terminal that the guard was started on is gone: SIGHUP means what it always has. */
+  private endByHangUp(): void {
+    this.state.stops('SIGHUP');
+    process.removeAllListeners('SIGHUP');
+    process.kill(process.pid, 'SIGHUP');
   }
 
   private serveIfDue(): void {
@@ -146,6 +155,7 @@ export class Reload {
     }
     if (refusal !== null) return this.refuse(refusal);
     this.log.say('start', 'SIGHUP: the configuration is good, starting anew with it');
+    this.state.reloads();
     this.refuse(`could not execute ${this.program.path}: ${strerror(-this.execute())}`);
   }
 
@@ -198,6 +208,7 @@ export class Reload {
   }
 
   private refuse(why: string): void {
+    this.state.reloadRefused(why);
     this.log.begin('warn').text('SIGHUP: the configuration is refused, and the policy stays as it was: ').foreign(why);
     this.log.end();
   }
@@ -230,10 +241,4 @@ function terminalIsGone(): boolean {
   } catch {
     return false;
   }
-}
-
-/** The terminal that the guard was started on is gone: SIGHUP means what it always has. */
-function endByHangUp(): void {
-  process.removeAllListeners('SIGHUP');
-  process.kill(process.pid, 'SIGHUP');
 }

@@ -34,8 +34,8 @@ export function defaultRuntimeDir(env: NodeJS.ProcessEnv = process.env, uid = pr
   return ofUser?.startsWith('/') ? path.join(ofUser, NAME) : null;
 }
 
-/** Opens it, made if it is missing; says why if there is none to write to. */
-export function openRuntimeDir(directory: string | null, log: Log): RuntimeDir | null {
+/** Opens it, made if it is missing; says why if there is none to write to, unless `log` is null. */
+export function openRuntimeDir(directory: string | null, log: Log | null): RuntimeDir | null {
   if (directory === null) return refuse(log, 'no runtime directory (no $XDG_RUNTIME_DIR; see --runtime-dir)');
   try {
     if (!isInMemory(directory)) return refuse(log, `${directory} is not in memory (tmpfs, ramfs)`);
@@ -65,8 +65,8 @@ function isMemory(directory: string): boolean | null {
   }
 }
 
-function refuse(log: Log, why: string): null {
-  log.begin('start').text('no incident records: ').foreign(why);
-  log.end();
+function refuse(log: Log | null, why: string): null {
+  log?.begin('start').text('no state page and no records: ').foreign(why);
+  log?.end();
   return null;
 }

@@ -35,7 +35,9 @@ import type { GuardOptions, PatternTexts, Persona } from '../shared/options.js';
 import { rulesInForce } from '../shared/rules.js';
 import { copySelection, type SelectionPolicy } from '../shared/selection.js';
 import { emptyVictim } from '../shared/victim.js';
+import { PageWriter } from '../state/page-writer.js';
 import { Aftermath, type Instruments } from './aftermath.js';
+import { EventLog } from './event-log.js';
 import { copyPolicy, Guard, type GuardPolicy } from './guard.js';
 import { Headroom } from './headroom.js';
 import { IncidentRecorder } from './incident.js';
@@ -62,6 +64,7 @@ import { type Program, Reload } from './reload.js';
 import { seal, settle, tuneEngine } from './seal.js';
 import { Selector } from './selector.js';
 import { Shortlist, scoreFactorOf } from './shortlist.js';
+import { StateRecorder } from './state-recorder.js';
 import { Witness } from './witness.js';
 
 const TARGET_POLL_SLOT = 0;
@@ -91,6 +94,9 @@ const KILL_PATH = [
   FreeLists,
   Witness,
   IncidentRecorder,
+  StateRecorder,
+  PageWriter,
+  EventLog,
 ];
 
 /** The kernel may deliver the guard's signal to itself through another thread: this long it waits for the end. */
@@ -140,7 +146,8 @@ export function startGuard(
   program: Program | null,
 ): void {
   const prepared = prepareGuard(options, files, sampler, log);
-  const reload = program === null ? null : new Reload(prepared.guard, prepared.hooks, log, program);
+  const { guard, hooks, state } = prepared;
+  const reload = program === null ? null : new Reload(guard, hooks, state, log, program);
   void sealGuard(prepared, log)
     // It guards all the same, only not as well.
     .catch((error) => sayNotSealed(log, error))
@@ -159,6 +166,8 @@ export interface PreparedGuard {
   policy: GuardPolicy;
   selection: SelectionPolicy;
   hooks: Hooks;
+  /** What the guard tells of itself. */
+  state: StateRecorder;
   watch: Watch;
   selector: Selector;
   shortlist: Shortlist | null;
@@ -246,7 +255,7 @@ export function prepareGuard(
     aftermath,
     witness,
   });
-  endOnSignal('SIGTERM', 'SIGINT');
+  endOnSignal((signal) => witness.state.stops(signal), 'SIGTERM', 'SIGINT');
   // Node would answer it by opening a debugger's port: the guard listens to nobody.
   process.on('SIGUSR1', () => undefined);
   const watch = new Watch(guard, pollSet, REHEARSAL_POLL_SLOT, startedMs, getPriority() < 0);
@@ -262,6 +271,7 @@ export function prepareGuard(
     policy,
     selection,
     hooks,
+    state: witness.state,
     watch,
     selector,
     shortlist,
@@ -278,7 +288,7 @@ export function prepareGuard(
 
 /** Rehearses the guard and seals it; when it resolves, the guard is to run. */
 export async function sealGuard(prepared: PreparedGuard, log: Log): Promise<void> {
-  const { guard, watch, selector, shortlist } = prepared;
+  const { guard, state, watch, selector, shortlist } = prepared;
   // As in a reload.
   guard.takesTurns = true;
   let passes = COMPILE_PASSES;
@@ -307,6 +317,7 @@ export async function sealGuard(prepared: PreparedGuard, log: Log): Promise<void
   };
   const result = await seal(compile, touch, () => watch.look());
   sayLockProblem(log, result);
+  state.sealed(result);
   await turn();
   guard.takesTurns = false;
   settle(result);
@@ -556,9 +567,10 @@ function trySelection(log: Log, selector: Selector): void {
  * A signal to end is honoured at the loop's next turn, by the signal's own default, so that whoever waits
  * for the guard sees what ended it. Pid 1 of a container has no defaults: there it is an exit.
  */
-function endOnSignal(...signals: ('SIGTERM' | 'SIGINT')[]): void {
+function endOnSignal(tell: (signal: string) => void, ...signals: ('SIGTERM' | 'SIGINT')[]): void {
   for (const signal of signals) {
     process.once(signal, () => {
+      tell(signal);
       process.kill(process.pid, signal);
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, SIGNAL_ARRIVES_MS);
       process.exit(signal === 'SIGTERM' ? 143 : 130);

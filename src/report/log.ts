@@ -33,6 +33,8 @@ const NEWLINE = 0x0a;
 /** One stream with what was lost on it. */
 class Stream {
   private droppedLines = 0;
+  /** All that ever were. */
+  droppedTotal = 0;
   readonly coloured: boolean;
   private readonly writer: NonBlockingWriter;
   private cut = false;
@@ -46,7 +48,10 @@ class Stream {
   /** Writes a line that ends in a newline, or drops it. */
   write(line: Line): void {
     if (this.put(this.droppedLines === 0 ? line : this.withNotice(line))) this.droppedLines = 0;
-    else this.droppedLines++;
+    else {
+      this.droppedLines++;
+      this.droppedTotal++;
+    }
   }
 
   /** The line after another one that says how many are missing: in one piece, so that neither gets through alone. */
@@ -76,6 +81,7 @@ function closeLine(line: Line, end: string): void {
 
 /** The local syslog daemon's socket; connected anew when the daemon was restarted. */
 class Syslog {
+  droppedTotal = 0;
   private writer: NonBlockingWriter | null = null;
 
   constructor(private readonly path: string) {
@@ -84,10 +90,12 @@ class Syslog {
 
   /** Sends one line, or drops it: nobody listens, or whoever does is stuck. */
   write(line: Line): void {
-    const sent = this.writer?.write(line.bytes, line.length) ?? -ENOTCONN;
-    if (sent >= 0 || sent === -EAGAIN) return;
-    this.connect();
-    this.writer?.write(line.bytes, line.length);
+    let sent = this.writer?.write(line.bytes, line.length) ?? -ENOTCONN;
+    if (sent < 0 && sent !== -EAGAIN) {
+      this.connect();
+      sent = this.writer?.write(line.bytes, line.length) ?? -ENOTCONN;
+    }
+    if (sent < 0) this.droppedTotal++;
   }
 
   private connect(): void {
@@ -109,6 +117,11 @@ export class Log {
 
   /** @param ident  the name that syslog shows */
   constructor(private readonly ident: string) {}
+
+  /** How many lines nobody has taken so far. */
+  get droppedTotal(): number {
+    return this.stdout.droppedTotal + this.stderr.droppedTotal + (this.syslog?.droppedTotal ?? 0);
+  }
 
   /** Sends everything to the syslog daemon at `path` from now on. */
   useSyslog(path: string): void {

@@ -46,7 +46,9 @@ export interface GuardOptions {
   defaultRule: boolean;
   /** Whether kills leave incident records. */
   keepsIncidents: boolean;
-  /** Where incident records go; null: where they go by default (guard/runtime-dir.ts). */
+  /** Whether a state page and an event log are kept. */
+  keepsState: boolean;
+  /** Where all of these go; null: where they go by default (guard/runtime-dir.ts). */
   runtimeDir: string | null;
   /** --record: the trace's file, or null. */
   record: string | null;

@@ -78,7 +78,7 @@ describe('a guard with a configuration file', () => {
       expect.stringContaining('so rules for the machine do not work: No such file or directory'),
       "-P: script '/nowhere/before' is not executable: No such file or directory",
       expect.stringContaining('does not show pid 1'),
-      'no incident records: /nowhere/run: No such file or directory',
+      'no state page and no records: /nowhere/run: No such file or directory',
     ]);
   });
 

@@ -350,6 +350,7 @@ describe('over settings', () => {
     rules: [],
     defaultRule: true,
     keepsIncidents: true,
+    keepsState: true,
     runtimeDir: '/run/here',
   };
 

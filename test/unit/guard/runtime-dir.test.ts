@@ -43,13 +43,13 @@ describe('a runtime directory', () => {
     const directory = path.join(scratch(tmpdir()), 'new');
     expect(openRuntimeDir(directory, log)).toBeNull();
     expect(existsSync(directory)).toBe(false);
-    expect(lines).toEqual([`start: no incident records: ${directory} is not in memory (tmpfs, ramfs)`]);
+    expect(lines).toEqual([`start: no state page and no records: ${directory} is not in memory (tmpfs, ramfs)`]);
   });
 
   it('whose parent is not there is not made, which is said', () => {
     const { log, lines } = recordingLog();
     expect(openRuntimeDir(path.join(scratch('/dev/shm'), 'a/b'), log)).toBeNull();
-    expect(lines[0]).toMatch(/^start: no incident records: .*a\/b: No such file or directory$/);
+    expect(lines[0]).toMatch(/^start: no state page and no records: .*a\/b: No such file or directory$/);
   });
 
   it('that is a file is not used, which is said', () => {

@@ -1,7 +1,8 @@
 import { mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { IncidentFile } from '../../../src/guard/incident-file.js';
+import { EVENTS, INCIDENTS, RecordFile } from '../../../src/guard/record-file.js';
+import { EVENT_FILE } from '../../../src/shared/event.js';
 import { INCIDENT_FILE, OLDER_INCIDENT_FILE } from '../../../src/shared/incident.js';
 
 function directory(): { path: string; fd: number } {
@@ -10,20 +11,27 @@ function directory(): { path: string; fd: number } {
   return { path: made, fd: openSync(made, 'r') };
 }
 
-const add = (file: IncidentFile, text: string): number => file.append(Buffer.from(text), text.length);
+const add = (file: RecordFile, text: string): number => file.append(Buffer.from(text), text.length);
 const text = (dir: string, name: string): string => readFileSync(path.join(dir, name), 'utf8');
 
 it('adds lines, and the file is not for everybody to read', () => {
   const dir = directory();
-  const file = IncidentFile.in(dir);
+  const file = RecordFile.in(dir, INCIDENTS);
   expect([add(file, 'a\n'), add(file, 'b\n')]).toEqual([0, 0]);
   expect(text(dir.path, INCIDENT_FILE)).toBe('a\nb\n');
   expect(statSync(file.path).mode & 0o777).toBe(0o640 & ~process.umask());
 });
 
+it('of events are for everybody to read, and have names of their own', () => {
+  const dir = directory();
+  expect(add(RecordFile.in(dir, EVENTS), 'a\n')).toBe(0);
+  expect(readdirSync(dir.path)).toEqual([EVENT_FILE]);
+  expect(statSync(path.join(dir.path, EVENT_FILE)).mode & 0o777).toBe(0o644 & ~process.umask());
+});
+
 it('is bounded: what does not fit starts a new file, and of two the older goes', () => {
   const dir = directory();
-  const file = IncidentFile.in(dir, 100);
+  const file = RecordFile.in(dir, INCIDENTS, 100);
   const line = (number: number): string => `${String(number).padStart(29, '0')}\n`;
   for (let number = 1; number <= 50; number++) {
     expect(add(file, line(number))).toBe(0);
@@ -37,7 +45,7 @@ it('is bounded: what does not fit starts a new file, and of two the older goes',
 
 it('comes back after it was taken away', () => {
   const dir = directory();
-  const file = IncidentFile.in(dir);
+  const file = RecordFile.in(dir, INCIDENTS);
   add(file, 'a\n');
   rmSync(file.path);
   expect(add(file, 'b\n')).toBe(0);
@@ -48,16 +56,16 @@ it('does not follow a link that somebody has put in its place', () => {
   const dir = directory();
   const elsewhere = path.join(dir.path, 'elsewhere');
   symlinkSync(elsewhere, path.join(dir.path, INCIDENT_FILE));
-  expect(add(IncidentFile.in(dir), 'a\n')).toBeLessThan(0);
+  expect(add(RecordFile.in(dir, INCIDENTS), 'a\n')).toBeLessThan(0);
   expect(readdirSync(dir.path)).not.toContain('elsewhere');
 });
 
 it('returns the error of what is no file', () => {
   const dir = directory();
   mkdirSync(path.join(dir.path, INCIDENT_FILE));
-  expect(add(IncidentFile.in(dir), 'a\n')).toBeLessThan(0);
+  expect(add(RecordFile.in(dir, INCIDENTS), 'a\n')).toBeLessThan(0);
 });
 
 it('nowhere takes everything and keeps nothing', () => {
-  expect(add(IncidentFile.nowhere(), 'a\n')).toBe(0);
+  expect(add(RecordFile.nowhere(), 'a\n')).toBe(0);
 });
