@@ -62,6 +62,16 @@ describe('the alert rules', () => {
     expect(parts.filter((part) => !/summary: .*\n\s+description: /.test(part))).toEqual([]);
   });
 
+  it('are those of the README’s table, with their severities', () => {
+    const readme = readFileSync(path.join(MONITORING, 'README.md'), 'utf8');
+    const documented = [...readme.matchAll(/^\| `(OomBackstop\w+)` \| (\w+) \|/gm)].map(([, name, how]) => [name, how]);
+    const shipped = [...rules.matchAll(/- alert: (\w+)\n[\s\S]*?severity: (\w+)\n/g)].map(([, name, how]) => [
+      name,
+      how,
+    ]);
+    expect(documented).toEqual(shipped);
+  });
+
   it.each(alerts)('%s: a test has it fire, and another not', (name) => {
     expect(ruleTests).toMatch(new RegExp(`alertname: ${name}\\n\\s+eval_time: \\S+\\n\\s+exp_alerts:`));
     expect(ruleTests).toMatch(new RegExp(`\\{ alertname: ${name}, eval_time: \\S+ \\}`));
