@@ -10,15 +10,16 @@
  *   reaction   limit crossed -> SIGTERM handled in the victim, which needs a processor for it too
  *
  * Attacker, exporter, victim and guard share this machine's processors, which a real attacker would not do: that part of it makes the figures worse
- * here than they would be. The guard has niceness -20 (-p), as by the shipped unit; the others have 0.
+ * here than they would be. Guard and exporter have the niceness of the shipped units, -20 (-p) and 5; the others have 0.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { setPriority } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { load, machine, markdown, save, summary } from './measure.mjs';
-import { compile, cpuMs, scratchDirectory } from './support/namespace.mjs';
+import { compile, cpuMs, ofThreads, scratchDirectory } from './support/namespace.mjs';
 import { ROOT, reaction } from './support/reaction.mjs';
 
 const { values: flags } = parseArgs({
@@ -32,6 +33,7 @@ const WAIT_MS_MAX = 20_000;
 const TRIES = 4;
 /** The state page is kept on a file system in memory only. */
 const SHM = '/dev/shm';
+const EXPORTER_NICENESS = 5;
 const PROGRAM = path.join(ROOT, 'bin/oom-backstop');
 
 const GROWTHS = [
@@ -107,6 +109,11 @@ async function once({ rateMibPerS }, { exporter: withExporter, attacked }) {
       ? begin(PROGRAM, ['exporter', '--listen', `127.0.0.1:${port}`, '--runtime-dir', runtimeDir])
       : null;
     await exporter?.line(/^listening on /);
+    if (exporter !== null) {
+      // It has threads already.
+      for (const thread of ofThreads(exporter.child.pid, (task) => Number(path.basename(task))))
+        setPriority(thread, EXPORTER_NICENESS);
+    }
     const attacker = attacked
       ? begin(process.execPath, [path.join(ROOT, 'bench/support/attacker.mjs'), String(port)])
       : null;

@@ -10,7 +10,7 @@ if ! command -v systemd-analyze >/dev/null; then
 fi
 
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
-units=(oom-backstop.service earlyoom.service)
+units=(oom-backstop.service earlyoom.service oom-backstop-exporter.service)
 # Tenths: 20 is an exposure of 2.0.
 threshold=20
 export LC_ALL=C SYSTEMD_COLORS=0 SYSTEMD_PAGER='' NO_COLOR=1
@@ -22,7 +22,7 @@ root=$(mktemp -d)
 trap 'rm -rf -- "$root"' EXIT
 unitdir=$root/etc/systemd/system
 mkdir -p "$unitdir" "$root/usr/bin" "$root/usr/local/bin"
-for target in sysinit basic shutdown local-fs swap multi-user; do
+for target in sysinit basic shutdown local-fs swap network multi-user; do
   printf '[Unit]\nDescription=stand-in\nDefaultDependencies=no\n' >"$unitdir/$target.target"
 done
 for unit in "${units[@]}"; do cp -- "$here/$unit" "$unitdir/$unit"; done

@@ -2,17 +2,11 @@
  * What is generated from the schema: config/config.toml.example, and the tables of keys in the README and in
  * oom-backstop.toml(5). `npm run docs` writes them, and a test fails when they are stale.
  */
+import { between, type Document } from '../shared/document.js';
 import { wrap } from '../shared/wrap.js';
 import { MATCH_ROWS } from './match.js';
 import { RULE_KEYS, RULES_DESCRIPTION } from './rules.js';
 import { CONFIG_TABLE, type KeyRow, type SectionRow } from './schema.js';
-
-interface Document {
-  /** From the root of the repository. */
-  file: string;
-  /** The file as it should be, made from the file as it is. */
-  renew: (text: string) => string;
-}
 
 export const DOCUMENTS: readonly Document[] = [
   { file: 'config/config.toml.example', renew: () => exampleFile() },
@@ -171,11 +165,4 @@ function roff(text: string): string {
 
 function quoted(text: string): string {
   return `"${roff(text)}"`;
-}
-
-function between(text: string, begin: string, end: string, body: string): string {
-  const from = text.indexOf(`${begin}\n`);
-  const to = text.indexOf(`${end}\n`);
-  if (from === -1 || to < from) throw new Error(`no "${begin}" ... "${end}" to fill`);
-  return `${text.slice(0, from + begin.length + 1)}${body}\n${text.slice(to)}`;
 }
