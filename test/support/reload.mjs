@@ -4,7 +4,7 @@
  * JSON object, see ReloadResult there.
  */
 import { spawn } from 'node:child_process';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -122,6 +122,26 @@ const DO = {
     await until(() => hog.exit !== null, "a hog's end");
   },
   begin: fire,
+  /** Ends the guard; another `start` is one that is started anew. */
+  end: async (signal) => {
+    guard.kill(signal);
+    for (const deadline = Date.now() + STEP_MS_MAX; exit === null; await sleep(5)) {
+      if (Date.now() > deadline) throw new Error(`the guard did not end by ${signal}`);
+    }
+    exit = null;
+  },
+  /** A second guard, until it has said so. */
+  beside: async ({ args, until: pattern }) => {
+    const second = spawn(command[0], [...command.slice(1), ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
+    let text = '';
+    second.stderr.setEncoding('utf8').on('data', (more) => (text += more));
+    try {
+      await until(() => new RegExp(pattern).test(text), `a second guard's ${pattern}, which said ${text}`);
+    } finally {
+      second.kill('SIGKILL');
+    }
+  },
+  copy: ([from, to]) => copyFileSync(from, to),
 };
 
 for (const step of steps) {

@@ -17,7 +17,12 @@ export type ReloadStep =
   | { note: true }
   /** A hog from its start to its end; or only its start. */
   | { fire: HogOptions }
-  | { begin: HogOptions };
+  | { begin: HogOptions }
+  /** Ends the guard by a signal; it may be started again. */
+  | { end: 'SIGTERM' | 'SIGKILL' }
+  /** A second guard with these further arguments, until it says this (a regular expression) on stderr. */
+  | { beside: { args: string[]; until: string } }
+  | { copy: [from: string, to: string] };
 
 export interface ReloadScenario {
   /** The program and its arguments. */

@@ -27,6 +27,20 @@ IS(SYS_getdents64, 61);
 #else
 IS(SYS_getdents64, 217);
 #endif
+/* file-lock.ts */
+IS(sizeof(struct flock), 32);
+IS(offsetof(struct flock, l_type), 0);
+IS(offsetof(struct flock, l_start), 8);
+IS(offsetof(struct flock, l_len), 16);
+IS(offsetof(struct flock, l_pid), 24);
+IS(sizeof(((struct flock *)0)->l_type), 2);
+IS(F_GETLK, 5);
+IS(F_SETLK, 6);
+IS(F_WRLCK, 1);
+IS(F_UNLCK, 2);
+IS(PROT_READ, 1);
+IS(MAP_SHARED, 1);
+
 AT_MOST(sizeof(struct statfs), 256);
 IS(offsetof(struct statfs, f_bsize), 8);
 IS(sizeof(((struct statfs *)0)->f_bsize), 8);

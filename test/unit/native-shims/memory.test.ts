@@ -1,12 +1,20 @@
 /* Real calls. What would hurt the process that runs the tests (dropping, locking its files) is in ../guard/lock.test.ts. */
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { addressOf, declare, fixedBuffer } from '../../../native-shims/libc.js';
-import { dropPages, lockBuffer, lockOnFault, memlockLimit, setDumped } from '../../../native-shims/memory.js';
+import { close, O_RDONLY, O_WRONLY, open } from '../../../native-shims/files.js';
+import { addressOf, cString, declare, fixedBuffer } from '../../../native-shims/libc.js';
+import {
+  dropPages,
+  keepFileInMemory,
+  lockBuffer,
+  lockOnFault,
+  memlockLimit,
+  setDumped,
+} from '../../../native-shims/memory.js';
 import { pageSize } from '../../../native-shims/priority.js';
 
-const [ENOMEM, EINVAL] = [12, 22];
+const [EBADF, ENOMEM, EACCES, EINVAL, ENODEV] = [9, 12, 13, 22, 19];
 const PAGE = pageSize();
 const PAGES = 4;
 
@@ -94,4 +102,34 @@ describe('lockOnFault and lockBuffer', () => {
 it('memlockLimit is what ulimit says', () => {
   const kib = execFileSync('bash', ['-c', 'ulimit -S -l'], { encoding: 'utf8' }).trim();
   expect(memlockLimit()).toBe(kib === 'unlimited' ? Number.POSITIVE_INFINITY : Number(kib) * 1024);
+});
+
+describe('keepFileInMemory', () => {
+  const file = (): string => {
+    const directory = mkdtempSync('/dev/shm/oom-backstop-test-');
+    onTestFinished(() => rmSync(directory, { recursive: true }));
+    writeFileSync(`${directory}/page`, Buffer.alloc(PAGE));
+    return `${directory}/page`;
+  };
+  const opened = (name: string, flags = O_RDONLY): number => {
+    const fd = open(cString(name), flags);
+    onTestFinished(() => void close(fd));
+    return fd;
+  };
+
+  it('locks the file, and the kernel counts it', () => {
+    const before = lockedKib();
+    expect(keepFileInMemory(opened(file()), PAGE)).toBe(0);
+    expect(lockedKib() - before).toBe(PAGE / 1024);
+  });
+
+  it('says with -errno what is wrong', () => {
+    expect(keepFileInMemory(99_999, PAGE)).toBe(-EBADF);
+    expect(keepFileInMemory(opened(file()), 0)).toBe(-EINVAL);
+    // What can't be read can't be mapped; what is no file neither.
+    expect(keepFileInMemory(opened(file(), O_WRONLY), PAGE)).toBe(-EACCES);
+    expect(keepFileInMemory(opened('/dev/shm'), PAGE)).toBe(-ENODEV);
+    // A file that is shorter has no page there: mlock(2) can't bring it in.
+    expect(keepFileInMemory(opened(file()), 2 * PAGE)).toBe(-ENOMEM);
+  });
 });

@@ -120,3 +120,15 @@ describe('JsonLine', () => {
     expect(textOf(line)).toBe('"123456"');
   });
 });
+
+it.each([
+  [0, '0.000'],
+  [12.3456, '12.346'],
+  [0.0004, '0.000'],
+  [-5, '0.000'],
+  [86_400_000.5, '86400000.500'],
+])('a span of %s ms is %s', (ms, expected) => {
+  const line = new JsonLine(100);
+  line.open('[').integer(1).milliseconds({ ms }).integer(2).close(']');
+  expect(line.bytes.toString('utf8', 0, line.length)).toBe(`[1,${expected},2]`);
+});
