@@ -53,7 +53,9 @@ class Beside {
   #ended;
 
   constructor(program, args) {
-    this.child = spawn(program, args, { stdio: ['ignore', 'pipe', 'ignore'] });
+    // If the bench is ended before it could do so, the kernel ends it.
+    const command = ['--pdeathsig', 'KILL', program, ...args];
+    this.child = spawn('setpriv', command, { stdio: ['ignore', 'pipe', 'ignore'] });
     this.#ended = new Promise((resolve) => this.child.on('close', resolve));
     let rest = '';
     this.child.stdout.setEncoding('utf8').on('data', (text) => {

@@ -55,6 +55,11 @@ class Running {
   }
 }
 
+/** Starts `program`, which the kernel ends if the test run is ended before it could do so. */
+function started(program: string, args: readonly string[]): ChildProcess {
+  return spawn('setpriv', ['--pdeathsig', 'KILL', program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+}
+
 /** A port that was free a moment ago. */
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
@@ -76,7 +81,7 @@ export class TestExporter extends Running {
   static async start(runtimeDir: string, port?: number): Promise<TestExporter> {
     const own = port ?? (await freePort());
     const args = ['exporter', '--listen', `127.0.0.1:${own}`, '--runtime-dir', runtimeDir];
-    const exporter = new TestExporter(spawn(bin('oom-backstop'), args, { stdio: ['ignore', 'pipe', 'pipe'] }), own);
+    const exporter = new TestExporter(started(bin('oom-backstop'), args), own);
     await eventually('the exporter', async () => {
       exporter.assertRunning();
       return await exporter.get('/metrics').catch(() => null);
@@ -131,7 +136,7 @@ export class TestPrometheus extends Running {
       `--storage.tsdb.path=${storage}`,
       `--web.listen-address=127.0.0.1:${port}`,
     ];
-    const child = spawn('prometheus', [...args, '--log.level=warn'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = started('prometheus', [...args, '--log.level=warn']);
     const prometheus = new TestPrometheus(child, port);
     await eventually('Prometheus', async () => {
       prometheus.assertRunning();

@@ -4,7 +4,7 @@
  * one for each, its answer, or { "error" }. When stdin ends, so does this, and the kernel ends whatever is left.
  */
 import { spawn } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readlinkSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { limitsFor, startHog } from './hogs.mjs';
@@ -53,8 +53,19 @@ const STEPS = {
   stop,
   balloon,
   signal: ({ signal }) => ({ sent: guard.kill(signal) }),
-  look: () => ({ openFds: readdirSync(`/proc/${guard.pid}/fd`).length, said }),
+  look: () => ({ openFiles: openFiles(guard.pid), said }),
 };
+
+/** "FD TARGET" of each. */
+function openFiles(pid) {
+  return readdirSync(`/proc/${pid}/fd`).map((fd) => {
+    try {
+      return `${fd} ${readlinkSync(`/proc/${pid}/fd/${fd}`)}`;
+    } catch {
+      return `${fd} closed meanwhile`;
+    }
+  });
+}
 
 for await (const line of createInterface({ input: process.stdin })) {
   const step = JSON.parse(line);

@@ -19,7 +19,8 @@ export interface Balloon {
 }
 
 export interface GuardSeen {
-  openFds: number;
+  /** "FD TARGET" of each. */
+  openFiles: string[];
   /** All that it has said, on both streams, since it was started. */
   said: string;
 }
