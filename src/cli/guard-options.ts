@@ -189,7 +189,7 @@ const GUARD_OPTIONS: readonly OptionRow[] = [
     valueName: 'DIR',
     exactOnly: true,
     persona: 'oom-backstop',
-    help: 'where incident records go, in memory (default: $RUNTIME_DIRECTORY; /run/oom-backstop as root, else $XDG_RUNTIME_DIR/oom-backstop)',
+    help: 'where state page, event log and incident records go, in memory (default: $RUNTIME_DIRECTORY; /run/oom-backstop as root, else $XDG_RUNTIME_DIR/oom-backstop)',
   },
   {
     name: 'record',

@@ -204,7 +204,7 @@ export const configSchema = z.strictObject({
       }),
       runtime_dir: absolutePath().prefault('').register(keyTexts, {
         description:
-          'Where incident records go, on a file system in memory. If empty: $RUNTIME_DIRECTORY, /run/oom-backstop as root, $XDG_RUNTIME_DIR/oom-backstop otherwise.',
+          'Where the state page, the event log and incident records go, on a file system in memory. If empty: $RUNTIME_DIRECTORY, /run/oom-backstop as root, $XDG_RUNTIME_DIR/oom-backstop otherwise.',
         valid: PATH,
         option: '--runtime-dir',
         example: '/run/oom-backstop',
