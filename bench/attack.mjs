@@ -31,6 +31,8 @@ const runs = Number(flags.runs);
 const SETTLE_MS = 5000;
 const WAIT_MS_MAX = 20_000;
 const TRIES = 4;
+/** Longer than between two looks of the hog at memory, half a MiB apart. */
+const LOOK_MS_MAX = 5;
 /** The state page is kept on a file system in memory only. */
 const SHM = '/dev/shm';
 const EXPORTER_NICENESS = 5;
@@ -122,6 +124,8 @@ async function once({ rateMibPerS }, { exporter: withExporter, attacked }) {
     await attacker?.line(/^attacking$/);
     const before = exporter === null ? null : { atMs: performance.now(), cpu: cpuMs(exporter.child.pid).all };
     const figures = reaction(guard, { rateMibPerS, settleMs: SETTLE_MS }, stamp);
+    if (figures.signalMs < -LOOK_MS_MAX)
+      throw new Error('the limit was crossed by somebody else, before the hog saw it');
     const exporterCpu =
       before === null ? 0 : (100 * (cpuMs(exporter.child.pid).all - before.cpu)) / (performance.now() - before.atMs);
     await attacker?.end();
