@@ -3,9 +3,7 @@
  *
  *   npm run bench:react [-- --runs 10 --only NAME]
  *
- * A hog (test/support/hog.mjs) grows in a PID namespace together with one guard. The hog itself notes
- * CLOCK_MONOTONIC when /proc/meminfo first shows the limit crossed (it looks after each half MiB), and again in its
- * SIGTERM handler. Growth starts at a random phase, or a loop of 100 ms would look synchronous. The guards alternate.
+ * A hog grows in a PID namespace together with one guard (support/reaction.mjs). The guards alternate.
  *
  *   reaction   limit crossed -> SIGTERM handled in the victim
  *   choice     of it, between two lines of the guard: "low memory!" -> "sending SIGTERM" (support/stamp.c)
@@ -19,23 +17,16 @@
  * earlyoom 1.7 compares with percent of MemTotal, 1.8 and later with percent of user mem total; the crossing is
  * noted by the rule of the guard that runs.
  */
-import { execFileSync } from 'node:child_process';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { load, machine, markdown, save, summary } from './measure.mjs';
 import { compile, scratchDirectory } from './support/namespace.mjs';
+import { ROOT, reaction, SETTLE_MS } from './support/reaction.mjs';
 
-const ROOT = path.resolve(import.meta.dirname, '..');
-const SCENARIO = path.join(ROOT, 'test/support/scenario.mjs');
 const { values: flags } = parseArgs({
   options: { runs: { type: 'string', default: '10' }, only: { type: 'string' } },
 });
 const runs = Number(flags.runs);
-
-/** Longer than the guard rehearses at start, and no longer: the hog's warm memory cools (see hog.mjs). */
-const SETTLE_MS = 2000;
-const HEADROOM_MIB = 300;
-const HOG_MIB = 900;
 
 const SITUATIONS = [
   { name: '200 MiB/s', rateMibPerS: 200 },
@@ -59,42 +50,10 @@ const stamp = compile(scratch, 'stamp');
 const crowd = compile(scratch, 'crowd');
 
 function once(guard, { rateMibPerS, others = 0, armedMs = SETTLE_MS }) {
-  const scenario = {
-    // A crowd of none has one process too; it holds next to nothing.
-    ...(others > 0 && { crowd: { program: crowd, args: [String(others), '1', '0'] } }),
-    hogs: [{ rateMibPerS, maxMib: HOG_MIB, warm: true }],
-    guard: { program: stamp, args: [guard.program, '-M', 'LIMITS', '-s', '100', '-r', '0'] },
-    limits: { headroomMib: HEADROOM_MIB, basis: guard.basis },
-    settleMs: (guard.arms ? armedMs : SETTLE_MS) + Math.random() * 200,
-    afterMs: 0,
-  };
-  const args = [
-    '--pid',
-    '--fork',
-    '--mount-proc',
-    '--kill-child',
-    process.execPath,
-    SCENARIO,
-    JSON.stringify(scenario),
-  ];
-  const result = JSON.parse(execFileSync('unshare', args, { encoding: 'utf8', timeout: 90_000 }));
-  if (!result.guardReady) throw new Error(`the guard did not say its limits: ${JSON.stringify(result)}`);
-  const [hog] = result.hogs;
-  const event = (name) => hog.events.find((candidate) => candidate.event === name);
-  const crossed = event('crossed');
-  const term = event('term');
-  if (crossed === undefined || term === undefined) throw new Error(`no SIGTERM: ${JSON.stringify(result)}`);
-  return {
-    reactionMs: term.atMs - crossed.atMs,
-    choiceMs: saidAtMs(result, /^\d+ sending SIGTERM to/m) - saidAtMs(result, /^\d+ low memory!/m),
-    overshootMib: (crossed.availableKib - term.availableKib) / 1024,
-    mibPerS: crossed.mibPerS,
-  };
-}
-
-/** The stamp of the first line that matches. */
-function saidAtMs({ stdout }, pattern) {
-  return Number(pattern.exec(stdout)[0].split(' ')[0]) / 1e6;
+  const settleMs = guard.arms ? armedMs : SETTLE_MS;
+  // A crowd of none has one process too; it holds next to nothing.
+  const beside = others > 0 ? { crowd: { program: crowd, args: [String(others), '1', '0'] } } : {};
+  return reaction(guard, { rateMibPerS, settleMs, ...beside }, stamp);
 }
 
 if (process.getuid() !== 0) throw new Error('needs root: PID namespaces');

@@ -7,7 +7,7 @@
  *   crossed ... ended   a kill's turns; what takes time comes after the signal
  *   ticked     the end of the tick: the events that its turns have made, the page, and, if this is a good time, the file of events
  *
- * The page is written at each tick: three or four pwrites of the same page of memory (2 us, measured). The file of events grows, and so may wait for memory:
+ * The page is written at each tick: three or four pwrites of the same page of memory (3 us, measured). The file of events grows, and so may wait for memory:
  * it is written while the guard watches and memory is above the limits, or a second after.
  *
  * While the rehearsal has the guard look thousands of times in a row, those looks are not counted (`counts`): they would be most of all ticks that
@@ -30,6 +30,7 @@ import {
   FAILURES,
   HOOK_RESULTS,
   HOOKS,
+  LEVELS,
   NOT_KNOWN,
   OUTCOMES,
   PERSONAS,
@@ -53,6 +54,8 @@ const BACK_MS_MAX = 60_000;
 const TAKE_AGAIN_MS = 10_000;
 const BYTES_PER_KIB = 1024;
 
+const TERM_CROSSED = AT.crossingsTotal + LEVELS.indexOf('term');
+const KILL_CROSSED = AT.crossingsTotal + LEVELS.indexOf('kill');
 const TERM_SENT = SIGNALS.indexOf('term');
 const KILL_SENT = SIGNALS.indexOf('kill');
 const BY_KERNEL = SIGNALS.indexOf('kernel');
@@ -331,8 +334,8 @@ export class StateRecorder {
     numbers[AT.swapTotalKib] = memory.swapTotalKib;
     numbers[AT.swapFreeKib] = memory.swapFreeKib;
     if (level > this.lastLevel) {
-      if (this.lastLevel === LEVEL_NONE) this.page.add(AT.crossingsTotal, 1);
-      if (level === LEVEL_KILL) this.page.add(AT.crossingsTotal + 1, 1);
+      if (this.lastLevel === LEVEL_NONE) this.page.add(TERM_CROSSED, 1);
+      if (level === LEVEL_KILL) this.page.add(KILL_CROSSED, 1);
     }
     if (this.crossingIsUntold || this.signalIsUntold) this.tellIfDue(now);
     if (level === LEVEL_NONE && (this.lastLevel !== LEVEL_NONE || this.backIsAwaited)) this.memoryIsBack(now);

@@ -27,8 +27,8 @@ export type EventName =
   | 'error'
   | 'stop';
 
-export type EventSignal = 'term' | 'kill';
-export type EventReason = 'limit' | 'rule';
+type EventSignal = 'term' | 'kill';
+type EventReason = 'limit' | 'rule';
 
 interface EventBase {
   schema: number;
@@ -52,26 +52,22 @@ interface EventVictim {
 }
 
 /** What the guard could not do. */
-export const ERRORS = [
+export type ErrorName =
   /** /proc/meminfo can't be read: said at most every 10 s. */
-  'meminfo',
+  | 'meminfo'
   /** The PSI trigger was lost: memory pressure does not wake the guard any more. */
-  'trigger',
+  | 'trigger'
   /** A system call of a kill has failed. */
-  'kill',
+  | 'kill'
   /** The kernel's OOM killer could not be called. */
-  'kernel-oom',
-] as const;
-export type ErrorName = (typeof ERRORS)[number];
+  | 'kernel-oom';
 
 /** Why nobody was killed, though memory was low. */
-export const WHY_NOBODY = [
+export type WhyNobody =
   /** There is nobody who may be killed. */
-  'no candidate',
+  | 'no candidate'
   /** Shared memory (tmpfs) fills memory: a kill would not help. */
-  'shared memory',
-] as const;
-export type WhyNobody = (typeof WHY_NOBODY)[number];
+  | 'shared memory';
 
 export type GuardEvent = EventBase &
   (

@@ -20,49 +20,9 @@ import {
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { limitsFor, startHog, until } from './hogs.mjs';
 
 const scenario = JSON.parse(process.argv[2]);
-const HOG = path.join(import.meta.dirname, 'hog.mjs');
-const HOG_READY_MS = 10_000;
-
-function meminfo() {
-  const text = readFileSync('/proc/meminfo', 'latin1');
-  const value = (key) => Number(new RegExp(`^${key}: +(\\d+)`, 'm').exec(text)[1]);
-  return { totalKib: value('MemTotal'), availableKib: value('MemAvailable'), anonKib: value('AnonPages') };
-}
-
-/** Starts a hog that waits; resolves when it is ready to grow. */
-async function startHog(options) {
-  const child = spawn(options.program ?? process.execPath, [HOG, JSON.stringify(options)], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-    detached: options.ownGroup === true,
-  });
-  if (options.cgroup !== undefined) writeFileSync(path.join(options.cgroup, 'cgroup.procs'), String(child.pid));
-  const hog = { pid: child.pid, events: [], exit: null, child };
-  hog.ended = new Promise((resolve) => {
-    child.on('exit', (code, signal) => {
-      hog.exit = { code, signal, atMs: Number(process.hrtime.bigint()) / 1e6 };
-      resolve();
-    });
-  });
-  let rest = '';
-  child.stdout.setEncoding('utf8').on('data', (text) => {
-    const lines = (rest + text).split('\n');
-    rest = lines.pop();
-    hog.events.push(...lines.map((line) => JSON.parse(line)));
-  });
-  await until(hog, 'ready');
-  return hog;
-}
-
-/** Waits for an event of a hog. */
-async function until(hog, name) {
-  const deadline = Date.now() + HOG_READY_MS;
-  while (!hog.events.some(({ event }) => event === name)) {
-    if (Date.now() > deadline || hog.exit !== null) throw new Error(`a hog was never ${name}`);
-    await sleep(5);
-  }
-}
 
 /** Starts a hog that has grown already. Its limit is one that nothing crosses. */
 async function startBystander(options) {
@@ -79,22 +39,6 @@ async function startCrowd({ program, args }) {
     child.stdout.once('data', resolve);
     child.once('exit', () => reject(new Error('the crowd did not stay')));
   });
-}
-
-/**
- * The guard's limits: TERM is crossed when the hogs have taken `headroomMib` from now on, KILL `killBelowMib`
- * further down. Given as -M, in KiB of MemTotal, which the guard turns into percent and compares with
- * percent of user mem total (of MemTotal where `basis` is "total": earlyoom 1.7; of what is left of it where it is "tmpfs":
- * what the tmpfs has taken).
- */
-function limitsFor({ headroomMib, killBelowMib, basis }) {
-  const { totalKib, availableKib, anonKib } = meminfo();
-  const term = availableKib - headroomMib * 1024;
-  // A tmpfs takes from user mem total what it takes from available memory; a hog turns one part of it into the other.
-  const of = basis === 'total' ? totalKib : (basis === 'tmpfs' ? term : availableKib) + anonKib;
-  const kill = term - killBelowMib * 1024;
-  const asSize = (kib) => ((kib * totalKib) / of).toFixed(0);
-  return { argument: `${asSize(term)},${asSize(kill)}`, termPercent: (100 * term) / of };
 }
 
 /** Mounts a tmpfs; only this mount namespace has it, and it goes with it. Returns where. */
@@ -128,7 +72,7 @@ const tmpfs = scenario.tmpfs === undefined ? null : mountTmpfs(scenario.tmpfs);
 // Ready hogs first: their own start must not count as the crossing.
 const hogs = [];
 for (const options of scenario.hogs) hogs.push(await startHog(options));
-const limits = limitsFor({ headroomMib: 260, killBelowMib: 10_000, basis: 'user', ...scenario.limits });
+const limits = limitsFor(scenario.limits);
 
 const args = scenario.guard.args.map((arg) => arg.replace('LIMITS', limits.argument));
 const guard = spawn(scenario.guard.program, args, { stdio: ['ignore', 'pipe', 'pipe'] });

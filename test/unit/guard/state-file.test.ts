@@ -25,6 +25,7 @@ import { StateFile } from '../../../src/guard/state-file.js';
 import { NUMBERS_AT, numberIndex, PAGE_BYTES, SEQUENCE_AT } from '../../../src/state/layout.js';
 import { AT, PageWriter } from '../../../src/state/page-writer.js';
 import { bundled } from '../../support/bundled.js';
+import { run } from '../../support/programs.js';
 import { recordingLog } from '../recording-log.js';
 
 const [EIO, ENOMEM, EACCES, ENOSPC, ELOOP, EISDIR, EBADF] = [5, 12, 13, 28, 40, 21, 9];
@@ -282,7 +283,7 @@ it('nowhere takes everything and keeps nothing', () => {
   expect([file.write(page()), file.isOurs]).toEqual([0, true]);
 });
 
-it('a file that another user has is not touched', () => {
+it('a file that another user has is not touched', async () => {
   const dir = directory();
   chmodSync(dir.path, 0o755);
   const program = bundled(`
@@ -293,8 +294,6 @@ it('a file that another user has is not touched', () => {
   `);
   opened(dir).take(page(), null);
   chmodSync(path.dirname(program), 0o755);
-  const setpriv = spawn('setpriv', ['--reuid', '65534', '--clear-groups', process.execPath, program], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  return once(setpriv.stdout, 'data').then(([said]) => expect(String(said)).toBe(`${-EACCES}\n`));
+  const { stdout } = await run('setpriv', ['--reuid', '65534', '--clear-groups', process.execPath, program]);
+  expect(stdout).toBe(`${-EACCES}\n`);
 });
