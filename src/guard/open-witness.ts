@@ -69,17 +69,17 @@ export function openWitnesses(
   const state = new StateRecorder(page, files, EventLog.ofGuard(parts.log), policy, parts, EVENTS_WAIT_MS_MAX);
   hooks.listener = state;
   state.started();
+  const rehearsedFiles = { state: StateFile.nowhere(), events: RecordFile.nowhere() };
   return {
     witness: new Witness(new IncidentRecorder(file, policy, { ...parts, pressure }), trace, state),
     rehearsed: (rehearsedPolicy, stage) => {
       const incidents = keeps ? RecordFile.nowhere() : null;
       const recorder = new IncidentRecorder(incidents, rehearsedPolicy, { ...stage, pressure });
       const rehearsedTrace = trace === null ? null : new TraceRecorder(nowhere, 0, stage);
-      const nowhereToo = { state: StateFile.nowhere(), events: RecordFile.nowhere() };
       // Without a wait: everything is to happen.
       const rehearsedState = new StateRecorder(
         newPage(rehearsedPolicy),
-        nowhereToo,
+        rehearsedFiles,
         EventLog.ofRehearsal(stage.log),
         rehearsedPolicy,
         stage,

@@ -344,9 +344,7 @@ export class StateRecorder {
 
   /** A crossing from which nothing follows is told now and then. */
   private tellIfDue(now: Moment): void {
-    const due = this.signal !== NO_SIGNAL || now.ms - this.crossingToldMs >= BETWEEN_CROSSINGS_MS;
-    if (due) this.tell();
-    else this.crossingIsUntold = false;
+    if (this.signalIsUntold || now.ms - this.crossingToldMs >= BETWEEN_CROSSINGS_MS) this.tell();
   }
 
   private tell(): void {
@@ -371,6 +369,7 @@ export class StateRecorder {
       this.page.decisionBack(this.span);
     }
     this.backIsAwaited = false;
+    this.crossingIsUntold = false;
     if (this.crossingIsTold) this.events.memoryBack(this.wall, killed, this.span, this.parts.sampler.memory);
     this.crossingIsTold = false;
   }

@@ -74,8 +74,9 @@ describeIf(namespacesWork, 'needs unshare --pid (root)', 'the state page of a gu
       afterMs: 1500,
     });
     const { number, decision, even } = pageOf(path.join(directory, 'state'));
+    // Others on this machine may have taken memory to the limit when nobody was there to be killed.
     const counted = layout.NUMBERS.filter((name) => /^(kills|dryrunKills|failures)Total/.test(name)).filter(
-      (name) => number(name) !== 0,
+      (name) => name !== 'failuresTotal:nobody' && number(name) !== 0,
     );
     expect(counted).toEqual(['killsTotal:oom-backstop:limit:term']);
     expect([even, number('killsTotal:oom-backstop:limit:term'), number('pid')]).toEqual([true, 1, guardPid]);
@@ -100,12 +101,11 @@ describeIf(namespacesWork, 'needs unshare --pid (root)', 'the state page of a gu
     expect(names(events)[0]).toBe('start');
     expect(names(events).at(-1)).toBe('stop');
     expect(events.every(({ schema }) => schema === 1)).toBe(true);
-    // Memory may have been at the limit before, and nobody there to kill yet: the last of each is the kill's.
-    const places = ['crossed', 'signalled', 'ended', 'memory-back'].map((name) => names(events).lastIndexOf(name));
-    expect(places).not.toContain(-1);
-    const [crossed, signalled, ended, back] = places as [number, number, number, number];
-    expect(names(events).indexOf('crossed')).toBeLessThan(signalled);
-    expect([signalled < ended, ended < back, crossed < back]).toEqual([true, true, true]);
+    const [crossed, signalled, ended] = ['crossed', 'signalled', 'ended'].map((name) => names(events).indexOf(name));
+    expect(crossed).toBeGreaterThan(-1);
+    expect(signalled).toBeGreaterThan(crossed as number);
+    expect(ended).toBeGreaterThan(signalled as number);
+    expect(names(events).slice(ended)).toContain('memory-back');
     expect(events.find(({ event }) => event === 'ended')).toMatchObject({
       pid: hogs[0]?.pid,
       name: 'hog',

@@ -201,10 +201,18 @@ describe('a crossing', () => {
     tick(LEVEL_TERM, strike);
     tick(LEVEL_NONE, () => made.ended('exited', 0, now));
     expect(names().slice(2)).toEqual(['crossed', 'signalled', 'ended', 'memory-back']);
+    tick(LEVEL_TERM);
+    tick(LEVEL_NONE);
+    expect(names().slice(6)).toEqual([]);
+    // Too early to be told at once, and followed by a kill later.
+    tick(LEVEL_TERM);
+    tick(LEVEL_TERM, strike);
+    tick(LEVEL_NONE, () => made.ended('exited', 0, now));
+    expect(names().slice(6)).toEqual(['crossed', 'signalled', 'ended', 'memory-back']);
     now.ms += 1000;
     tick(LEVEL_TERM);
     tick(LEVEL_NONE);
-    expect(names().slice(6)).toEqual(['crossed', 'memory-back']);
+    expect(names().slice(10)).toEqual(['crossed', 'memory-back']);
   });
 
   it('with nobody to kill says so, after the crossing', () => {
