@@ -16,12 +16,12 @@
  *   CPU         of all threads (schedstat), per minute
  *   wake-ups    voluntary and other context switches of all threads, per minute
  *   memory      from status and smaps_rollup after the run. Each Node is a copy of its own: nobody shares its pages, so
- *               that PSS is what it would be on a machine without any other Node
+ *               that PSS is what it would be on a machine without any other Node. Ours keeps a state page, as its unit does
  *   start       from fork until the guard names its limits, and, with memory short from the start (a /proc/meminfo that
  *               says so), until it says that it is, which is its first decision. Among 100 processes, one of them a
  *               likely victim: with nobody to kill but itself, earlyoom sleeps a second after its self-test
  */
-import { copyFileSync, readFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -39,6 +39,7 @@ import {
   Said,
   scratchDirectory,
 } from './support/namespace.mjs';
+import { SERVICE_ENVIRONMENT } from './support/service-environment.mjs';
 
 const ROOT = path.resolve(import.meta.dirname, '..');
 const { values: flags } = parseArgs({
@@ -86,6 +87,18 @@ const GUARDS = [
   earlyoomLike(about.earlyoom.replace(' v', ' '), 'earlyoom', earlyoomBasis),
 ];
 if (about.nohang !== null) GUARDS.push(nohang());
+mkdirSync(path.join(scratch, 'fewer'));
+copyFileSync(process.execPath, path.join(scratch, 'fewer/node'));
+/** Ours where the admin allows waits of 3 s, nohang's longest; with a state page of its own. */
+const FEWER_WAKE_UPS = {
+  name: 'oom-backstop --max-wait 3s',
+  program: path.join(ROOT, 'bin/oom-backstop'),
+  far: () => ['--dryrun', '-r', '3600', '--max-wait', '3s'],
+  env: {
+    PATH: `${scratch}/fewer:${process.env.PATH}`,
+    RUNTIME_DIRECTORY: path.join(SERVICE_ENVIRONMENT.RUNTIME_DIRECTORY, 'fewer'),
+  },
+};
 /** What can't be undercut, in CPU and wake-ups: no decision, no log. Their memory is that of plain programs. */
 const FLOORS = [
   { name: 'C floor', program: compile(scratch, 'floor'), far: () => [] },
@@ -174,7 +187,7 @@ function memory(pid) {
 /** One run of `seconds`; null if the guard fired. */
 async function watch(guard, args, seconds) {
   const availableKib = meminfo().availableKib;
-  const said = await Said.start(stamp, guard.program, args, env);
+  const said = await Said.start(stamp, guard.program, args, guard.env ?? env);
   const fired = () => said.lines.some(({ text }) => FIRED.test(text));
   await sleep(SETTLE_MS);
   const before = counters(said.pid);
@@ -240,7 +253,7 @@ for (let run = 0; run < runs; run++) {
   }
   honestMeminfo();
   await crowd.stop();
-  const all = [...GUARDS, ...FLOORS];
+  const all = [...GUARDS, FEWER_WAKE_UPS, ...FLOORS];
   const watched = await Promise.all(all.map((guard) => watch(guard, guard.far(), seconds)));
   watched.forEach((sample, index) => {
     const { name } = all[index];

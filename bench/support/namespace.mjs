@@ -6,12 +6,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-
-/**
- * What a program gets that systemd starts. Whatever else a developer's shell has set belongs to none of them: NODE_EXTRA_CA_CERTS alone has
- * each Node read all certificates when it starts, 1.1 MiB that stay and some ms (measured).
- */
-const SERVICE_ENVIRONMENT = { PATH: process.env.PATH, LANG: 'C.UTF-8' };
+import { SERVICE_ENVIRONMENT } from './service-environment.mjs';
 
 const SAYS_MS_MAX = 60_000;
 const ENDS_MS_MAX = 5000;

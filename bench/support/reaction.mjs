@@ -6,6 +6,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import path from 'node:path';
+import { SERVICE_ENVIRONMENT } from './service-environment.mjs';
 
 export const ROOT = path.resolve(import.meta.dirname, '../..');
 const SCENARIO = path.join(ROOT, 'test/support/scenario.mjs');
@@ -36,7 +37,9 @@ export function reaction(guard, { rateMibPerS, crowd, settleMs = SETTLE_MS }, st
   };
   const program = [process.execPath, SCENARIO, JSON.stringify(scenario)];
   const args = ['--pid', '--fork', '--mount-proc', '--kill-child', ...program];
-  const result = JSON.parse(execFileSync('unshare', args, { encoding: 'utf8', timeout: RUN_MS_MAX }));
+  const result = JSON.parse(
+    execFileSync('unshare', args, { env: SERVICE_ENVIRONMENT, encoding: 'utf8', timeout: RUN_MS_MAX }),
+  );
   if (!result.guardReady) throw new Error(`the guard did not say its limits: ${JSON.stringify(result)}`);
   const [hog] = result.hogs;
   const event = (name) => hog.events.find((candidate) => candidate.event === name);

@@ -36,7 +36,10 @@ describe('--log-format json', () => {
     });
     expectRan(asJson);
     expect(asJson.stderr).toBe('');
-    const records = recordsOf(asJson.stdout);
+    const all = recordsOf(asJson.stdout);
+    const records = all.filter(({ event }) => event === 'log');
+    // The event log's come between them.
+    expect(all.map(({ event }) => event)).toEqual(expect.arrayContaining(['start', 'crossed']));
     const texts = (lines: string[]): string[] =>
       lines.slice(0, lines.indexOf('dryrun, not actually sending any signal'));
     const ofKinds = (...kinds: string[]): string[] =>
