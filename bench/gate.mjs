@@ -36,6 +36,7 @@ const GATES = [
   { work: 'tick with a report as JSON', times: 100_000 },
   { work: 'tick with a report as JSON that nobody reads', times: 100_000 },
   { work: 'kill with JSON lines', times: 500 },
+  { work: 'rules with a JSON log', times: 100_000 },
 ];
 const CONTROLS = [
   { work: 'tick that makes an object', times: 300_000, fails: 'collections' },

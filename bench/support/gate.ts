@@ -188,6 +188,7 @@ const WORK: Record<string, () => void> = {
   'tick with a report as JSON': () => void watch.lookAgain(1),
   'tick with a report as JSON that nobody reads': () => void watch.lookAgain(1),
   'kill with JSON lines': killOne,
+  'rules with a JSON log': lookByRules,
   // The controls: each makes one gate fail.
   'kill that makes objects': () => {
     killOne();

@@ -217,6 +217,11 @@ export class Log {
     this.json = null;
   }
 
+  /** Whether anybody takes notice of fields. */
+  get isJson(): boolean {
+    return this.json !== null;
+  }
+
   /** The process that writes it, which is a child of this one; 0: there is none. */
   get writerPid(): number {
     return this.json?.writerPid ?? 0;

@@ -37,7 +37,8 @@ export function sayRuleFired(log: Log, watch: RuleWatch, name: Uint8Array, cgrou
   line.text(': ').text(rule.kind).text(' ').fixed(watch.stallPercent, 1).text(' % of ').integer(rule.windowMs);
   line.text(' ms, available ').fixed(watch.availablePercent, 1).text(' %');
   sayEvidence(line, watch, corroboration);
-  firedFields(log, watch, name, cgroup);
+  // Much to do for nothing, in a rehearsal of hundreds of them that is bounded in time.
+  if (log.isJson) firedFields(log, watch, name, cgroup);
   log.end();
 }
 

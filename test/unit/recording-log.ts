@@ -17,8 +17,9 @@ export function recordingLog(): RecordingLog {
   const line = new Line();
   const said = new Fields(true);
   let kind: LineKind = 'start';
-  const log: Pick<Log, 'begin' | 'about' | 'end' | 'event' | 'say' | 'useSyslog' | 'debugEnabled'> = {
+  const log: Pick<Log, 'begin' | 'about' | 'end' | 'event' | 'say' | 'useSyslog' | 'debugEnabled' | 'isJson'> = {
     debugEnabled: false,
+    isJson: true,
     begin(newKind) {
       kind = newKind;
       said.clear();
