@@ -316,7 +316,7 @@ export class StateRecorder {
     page.set(AT.waitMs, waitMs);
     page.numbers[AT.heartbeatMonotonicMs] = now.ms;
     page.setTime(AT.heartbeatUnixMs, this.wall);
-    if (sampled) this.tickedWell(level, now);
+    if (sampled) this.tickedWell(phase, level, now);
     if (this.untoldHooks > 0) this.tellHooks();
     this.noteDropped();
     this.writePage();
@@ -325,7 +325,7 @@ export class StateRecorder {
     if (quiet && level === LEVEL_NONE && this.files.state?.isOurs === false) this.takeAgain(now);
   }
 
-  private tickedWell(level: Level, now: Moment): void {
+  private tickedWell(phase: Phase, level: Level, now: Moment): void {
     const { numbers } = this.page;
     const { memory } = this.parts.sampler;
     numbers[AT.memTotalKib] = memory.memTotalKib;
@@ -338,8 +338,14 @@ export class StateRecorder {
       if (level === LEVEL_KILL) this.page.add(KILL_CROSSED, 1);
     }
     if (this.crossingIsUntold || this.signalIsUntold) this.tellIfDue(now);
-    if (level === LEVEL_NONE && (this.lastLevel !== LEVEL_NONE || this.backIsAwaited)) this.memoryIsBack(now);
+    // A victim that has given its memory back and not ended yet: that is told after its end.
+    if (level === LEVEL_NONE && phase === 'watching' && this.isAwaited) this.memoryIsBack(now);
     this.lastLevel = level;
+  }
+
+  /** Whether anybody wants to know that memory is back. */
+  private get isAwaited(): boolean {
+    return this.crossingIsTold || this.crossingIsUntold || this.backIsAwaited;
   }
 
   /** A crossing from which nothing follows is told now and then. */

@@ -113,6 +113,15 @@ describe('a kill', () => {
     expect(killMs.killMs).toBeCloseTo(number('killSumMs'), 3);
   });
 
+  it('whose victim gives its memory back before it ends is over first, and memory back then', () => {
+    const { made, now, tick, strike, names } = recorder();
+    tick(LEVEL_TERM, strike);
+    tick(LEVEL_NONE, undefined, 'terminating');
+    tick(LEVEL_NONE, () => made.ended('exited', 0, now));
+    tick(LEVEL_NONE);
+    expect(names()).toEqual(['crossed', 'signalled', 'ended', 'memory-back']);
+  });
+
   it('by a rule has the rule’s name, and its label', () => {
     const { made, now, tick, strike, counted, events, page } = recorder();
     tick(LEVEL_TERM, () => strike(SIGTERM, 'thrashing'), 'watching', true);
