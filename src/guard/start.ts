@@ -20,6 +20,7 @@ import { Recovery } from '../decide/recovery.js';
 import { CAP_KILL, parsePidStatusCapEff } from '../kernel/pid-status.js';
 import { JsonLine } from '../report/json-line.js';
 import { Fields, JsonLog } from '../report/json-log.js';
+import { Line } from '../report/line.js';
 import { Log } from '../report/log.js';
 import { sayLimits, saySending } from '../report/messages.js';
 import { AllocationClock } from '../sample/allocation-clock.js';
@@ -91,6 +92,7 @@ const KILL_PATH = [
   ProcessScan,
   PidFiles,
   Log,
+  Line,
   JsonLog,
   JsonLine,
   Fields,
