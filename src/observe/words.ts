@@ -1,5 +1,5 @@
 /* Numbers in words for people: the same in `status` and on the page. Pure. */
-import { HOOK_RESULTS, HOOKS, type SIGNALS } from '../state/layout.js';
+import { HOOK_RESULTS, HOOKS, type SIGNALS, TROUBLES } from '../state/layout.js';
 import type { Decision, StatePage } from '../state/page-reader.js';
 
 const KIB_PER_MIB = 1024;
@@ -59,12 +59,18 @@ export function sumOf(page: StatePage, names: readonly string[]): number {
   return names.reduce((sum, name) => sum + (page.number(name) ?? 0), 0);
 }
 
-/** What is not as it should be, each in words, though the guard is up; empty: all is well. */
+/**
+ * What is not as it should be since the guard has started, each in words, though it is up; empty: all is well. Counters tell of all guards: where one has
+ * risen, they are told as they are.
+ */
 export function complaints(page: StatePage): string[] {
   const failedHooks = HOOKS.flatMap((hook) =>
     HOOK_RESULTS.filter((result) => result !== 'ok').map((result) => `hookRunsTotal:${hook}:${result}`),
   );
-  const stuck = page.decisions.filter(({ outcome }) => outcome === 'outlived SIGKILL');
+  const stuckOnes = page.decisions
+    .filter(({ outcome, unixMs }) => outcome === 'outlived SIGKILL' && unixMs >= (page.number('startedUnixMs') ?? 0))
+    .map(({ comm, pid, unixMs }) => `"${comm}" (pid ${pid}) would not die: ${time(unixMs)}`);
+  if (sumOf(page, TROUBLES) <= (page.number('troublesBefore') ?? 0)) return stuckOnes;
   return [
     counted(page, ['sampleFailuresTotal'], 'memory could not be read', 'time'),
     counted(page, ['droppedLogLinesTotal'], 'nobody read', 'log line'),
@@ -72,7 +78,7 @@ export function complaints(page: StatePage): string[] {
     counted(page, failedHooks, 'did not end well', 'hook run'),
     counted(page, ['failuresTotal:syscall'], 'failed by an error', 'kill'),
     counted(page, ['failuresTotal:nobody'], 'found nobody to kill', 'crossing'),
-    ...stuck.map(({ comm, pid, unixMs }) => `"${comm}" (pid ${pid}) would not die: ${time(unixMs)}`),
+    ...stuckOnes,
   ].filter((line) => line !== null);
 }
 

@@ -95,6 +95,7 @@ export const NUMBERS: readonly string[] = [
   'memKillPercent',
   'swapTermPercent', // of swapTotalKib
   'swapKillPercent',
+  'troublesBefore', // TROUBLES of the guards before this one, added up: what is more than that is this one's
   // What has happened.
   'startsTotal',
   'ticksTotal',
@@ -113,6 +114,16 @@ export const NUMBERS: readonly string[] = [
   ...histogram('back', KILL_BOUNDS_MS), // from the first signal until its memory was back
   'lastKillUnixMs', // NOT_KNOWN: none so far
   'decisionsTotal', // how many decisions there ever were; the newest is in the ring at (decisionsTotal - 1) % DECISIONS_KEPT
+];
+
+/** Counters that should not rise. A restart of the guard takes note of them: `troublesBefore`. */
+export const TROUBLES: readonly string[] = [
+  'sampleFailuresTotal',
+  'droppedLogLinesTotal',
+  'droppedEventsTotal',
+  'failuresTotal:syscall',
+  'failuresTotal:nobody',
+  ...product(product(['hookRunsTotal'], HOOKS), HOOK_RESULTS).filter((name) => !name.endsWith(':ok')),
 ];
 
 export const DECISIONS_KEPT = 8;

@@ -35,6 +35,7 @@ import {
   SEQUENCE_AT,
   SIGNALS,
   TICK_BOUNDS_MS,
+  TROUBLES,
   VERSION_AT,
 } from './layout.js';
 
@@ -50,6 +51,7 @@ export const AT = {
   heartbeatUnixMs: numberIndex('heartbeatUnixMs'),
   waitMs: numberIndex('waitMs'),
   phase: numberIndex('phase'),
+  troublesBefore: numberIndex('troublesBefore'),
   memTotalKib: numberIndex('memTotalKib'),
   memAvailableKib: numberIndex('memAvailableKib'),
   anonPagesKib: numberIndex('anonPagesKib'),
@@ -251,6 +253,7 @@ export class PageWriter {
     for (let index = KEPT_FROM; index < NUMBERS.length; index++)
       this.numbers[index] = (this.numbers[index] as number) + (numbers[index] as number);
     this.numbers[AT.lastKillUnixMs] = lastKillUnixMs;
+    this.numbers[AT.troublesBefore] = TROUBLES.reduce((sum, name) => sum + (numbers[numberIndex(name)] as number), 0);
     this.ringBytes.set(older.subarray(DECISIONS_AT, decisionAt(DECISIONS_KEPT)));
     this.endUnderWay();
     const total = this.numbers[AT.decisionsTotal] as number;

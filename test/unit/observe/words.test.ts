@@ -70,11 +70,21 @@ describe('complaints', () => {
     [{ numbers: { 'failuresTotal:syscall': 1 } }, '1 kill: failed by an error'],
     [{ numbers: { 'failuresTotal:nobody': 3 } }, '3 crossings: found nobody to kill'],
     [
-      { decisions: [{ comm: 'stuck', pid: 7, unixMs: 0, outcome: OUTCOMES.indexOf('outlived SIGKILL') }] },
+      {
+        numbers: { startedUnixMs: 0 },
+        decisions: [{ comm: 'stuck', pid: 7, unixMs: 0, outcome: OUTCOMES.indexOf('outlived SIGKILL') }],
+      },
       '"stuck" (pid 7) would not die: 1970-01-01 00:00:00 UTC',
     ],
   ])('%j: %s', (made, words) => {
     expect(complaints(pageOf(made))).toEqual([words]);
+  });
+
+  it('are none of what went wrong before the guard was started', () => {
+    const numbers = { droppedLogLinesTotal: 12, 'hookRunsTotal:notify:timeout': 3, startedUnixMs: 1000 };
+    const decisions = [{ unixMs: 999, outcome: OUTCOMES.indexOf('outlived SIGKILL') }];
+    expect(complaints(pageOf({ numbers: { ...numbers, troublesBefore: 15 }, decisions }))).toEqual([]);
+    expect(complaints(pageOf({ numbers: { ...numbers, troublesBefore: 14 }, decisions }))).toHaveLength(2);
   });
 
   it('count every hook that did not end well, and none that did', () => {

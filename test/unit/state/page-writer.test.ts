@@ -176,6 +176,18 @@ describe('taking over', () => {
     expect(header).toMatchObject({ program: '1', sequence: 2 });
   });
 
+  it('takes note of what went wrong before, and not of what goes wrong now', () => {
+    const page = new PageWriter('1');
+    page.add(AT.droppedLogLinesTotal, 1);
+    const left = older((old) => {
+      old.add(AT.droppedLogLinesTotal, 3);
+      old.add(layout.numberIndex('hookRunsTotal:notify:timeout'), 2);
+      old.add(layout.numberIndex('hookRunsTotal:notify:ok'), 50);
+    });
+    expect(page.takeOver(left)).toBeNull();
+    expect(['troublesBefore', 'droppedLogLinesTotal'].map(read(page.bytes).number)).toEqual([5, 4]);
+  });
+
   it('keeps what was counted before, with the newest decisions last', () => {
     const page = new PageWriter('1');
     for (let pid = 101; pid <= 103; pid++) page.beginDecision(NOON, victim(pid), null);
