@@ -365,11 +365,12 @@ export async function rehearseRules(
   procfs: string,
   memory: Meminfo,
   selector: Selector,
-  ownLog: Log,
   watch: Watch,
   whole: boolean,
 ): Promise<void> {
-  const log = Log.rehearsal(ownLog);
+  // As text, whatever the log is: hundreds of lines, each of which takes longer as JSON, and the time is what there is too little of.
+  const log = new Log('rehearsal');
+  log.quiet = true;
   const pollSet = new PollSet(RULE_POLL_SLOTS);
   const eager = rules.flatMap((rule) => {
     const cgroup = rule.cgroup === null ? null : ANY_CGROUP;

@@ -289,7 +289,7 @@ export function prepareGuard(
     },
     rehearseCadence: () => rehearseCadence(sampler.memory, watch),
     rehearseRules: async (whole) => {
-      if (rules !== null) await rehearseRules(ruleList, options.procfs, sampler.memory, selector, log, watch, whole);
+      if (rules !== null) await rehearseRules(ruleList, options.procfs, sampler.memory, selector, watch, whole);
     },
   };
 }
