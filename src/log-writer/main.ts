@@ -39,7 +39,14 @@ const NEWLINE = 0x0a;
 interface GuardRecord {
   level?: number;
   time?: number;
+  /** Of an event. */
+  timeUnixMs?: number;
   msg?: string;
+  /** An event's victim; `pid` alone is the guard's. */
+  pid?: number;
+  uid?: number;
+  name?: string;
+  rssKib?: number;
 }
 
 const [guardPid, name, before] = process.argv.slice(2);
@@ -91,9 +98,17 @@ function log(text: string): void {
     return;
   }
   const { level = pino.levels.values['info'] as number, msg, ...fields } = record;
-  time = fields.time ?? Date.now();
+  time = fields.time ?? fields.timeUnixMs ?? Date.now();
   delete fields.time;
-  logger[labels.get(level) ?? 'info']({ ...base, ...fields }, msg as string);
+  delete fields.timeUnixMs;
+  logger[labels.get(level) ?? 'info']({ ...base, ...withVictim(fields) }, msg as string);
+}
+
+/** The event log has its victim's pid and name where this one has the guard's: here they are in an object, as in the other records. */
+function withVictim(fields: Omit<GuardRecord, 'level' | 'msg'>): object {
+  if (fields.name === undefined) return fields;
+  const { pid, uid, name, rssKib, ...others } = fields;
+  return { ...others, victim: { pid, uid, name, rssKib } };
 }
 
 /** Logs the whole lines of `bytes`; returns what is left of the last one. */

@@ -85,6 +85,29 @@ describe('the log writer', () => {
     expect(text()).not.toContain('msg');
   });
 
+  it('tells an event of a victim with the pid and the name of the guard, each of them once', async () => {
+    const child = writer();
+    const { text, ended } = collect(child);
+    const event = {
+      schema: 1,
+      event: 'ended',
+      timeUnixMs: 7,
+      outcome: 'exited',
+      pid: 23,
+      uid: 0,
+      name: 'hog',
+      rssKib: 9,
+    };
+    child.stdin?.end(`${JSON.stringify(event)}\n`);
+    await ended;
+    expect(JSON.parse(text())).toEqual({
+      ...{ level: 30, time: 7, pid: process.pid, hostname: expect.any(String), name: 'oom-backstop' },
+      ...{ schema: 1, event: 'ended', outcome: 'exited', victim: { pid: 23, uid: 0, name: 'hog', rssKib: 9 } },
+    });
+    for (const name of ['time', 'pid'])
+      expect(text().match(new RegExp(`[{,]"${name}":`, 'g'))?.length).toBe(name === 'pid' ? 2 : 1);
+  });
+
   it('passes over a line that was cut: the guard has counted it', async () => {
     const child = writer();
     const { text, ended } = collect(child);

@@ -6,7 +6,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { chmodSync, closeSync, constants, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { type FakeProcess, procTree } from '../support/proc-tree.js';
 import { bin } from '../support/programs.js';
 import { describeIf } from '../support/requires.js';
@@ -23,6 +23,9 @@ const CROWD: FakeProcess[] = Array.from({ length: 1500 }, (_, i) => ({
   oomScore: i,
 }));
 const FEW = CROWD.slice(0, 3);
+
+/** A crowd is some thousand directories to make, walk and take away again, some times over on a machine that may be busy. Longer is a hang. */
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const MARKS = 3;
 const WAIT_MS = 15_000;
@@ -223,57 +226,46 @@ describe('a guard whose output nobody reads', () => {
   });
 });
 
-/** A crowd's debug table as JSON, some times over a pipe that is never empty, takes some seconds, and more on a busy machine. */
-const HANGS_MS = 60_000;
-
 describe('a guard that logs as JSON', () => {
-  it(
-    'keeps ticking on a full pipe, says later what was lost, and dies of SIGTERM',
-    async () => {
-      const seen = observed(CROWD);
-      const pipe = unreadPipe();
-      const child = jsonGuardOn(seen, [pipe.writeFd, 'pipe'], '-d');
-      await until(() => seen.marks() >= MARKS, 'ticks with a full pipe');
-      expect(rssKib(child.pid as number)).toBeLessThan(RSS_KIB_MAX);
-      let text = '';
-      const noticed = (): boolean => {
-        text += pipe.readNow();
-        return /"topic":"dropped".*\n/.test(text);
-      };
-      await until(noticed, 'the notice of what was lost');
-      const marks = seen.marks();
-      await until(() => seen.marks() >= marks + 2, 'ticks after the pipe is full again');
-      const notice = recordsOf(text).find(({ topic }) => topic === 'dropped');
-      expect(notice).toMatchObject({ kind: 'warn', lines: expect.any(Number) });
-      const end = ended(child);
-      child.kill('SIGTERM');
-      expect(await end).toEqual({ code: null, signal: 'SIGTERM' });
-    },
-    HANGS_MS,
-  );
+  it('keeps ticking on a full pipe, says later what was lost, and dies of SIGTERM', async () => {
+    const seen = observed(CROWD);
+    const pipe = unreadPipe();
+    const child = jsonGuardOn(seen, [pipe.writeFd, 'pipe'], '-d');
+    await until(() => seen.marks() >= MARKS, 'ticks with a full pipe');
+    expect(rssKib(child.pid as number)).toBeLessThan(RSS_KIB_MAX);
+    let text = '';
+    const noticed = (): boolean => {
+      text += pipe.readNow();
+      return /"topic":"dropped".*\n/.test(text);
+    };
+    await until(noticed, 'the notice of what was lost');
+    const marks = seen.marks();
+    await until(() => seen.marks() >= marks + 2, 'ticks after the pipe is full again');
+    const notice = recordsOf(text).find(({ topic }) => topic === 'dropped');
+    expect(notice).toMatchObject({ kind: 'warn', lines: expect.any(Number) });
+    const end = ended(child);
+    child.kill('SIGTERM');
+    expect(await end).toEqual({ code: null, signal: 'SIGTERM' });
+  });
 
-  it(
-    'keeps ticking while its log writer is stopped, and says later what was lost',
-    async () => {
-      const seen = observed(CROWD);
-      const child = jsonGuardOn(seen, ['pipe', 'pipe'], '-d');
-      let text = '';
-      child.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
-        text += chunk;
-      });
-      await until(() => seen.marks() >= 1, 'the first tick');
-      const writer = writerOf(child);
-      process.kill(writer, 'SIGSTOP');
-      const marks = seen.marks();
-      await until(() => seen.marks() >= marks + MARKS, 'ticks with a stopped writer');
-      process.kill(writer, 'SIGCONT');
-      await until(() => text.includes('"topic":"dropped"'), 'the notice of what was lost');
-      const end = ended(child);
-      child.kill('SIGTERM');
-      expect(await end).toEqual({ code: null, signal: 'SIGTERM' });
-    },
-    HANGS_MS,
-  );
+  it('keeps ticking while its log writer is stopped, and says later what was lost', async () => {
+    const seen = observed(CROWD);
+    const child = jsonGuardOn(seen, ['pipe', 'pipe'], '-d');
+    let text = '';
+    child.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk;
+    });
+    await until(() => seen.marks() >= 1, 'the first tick');
+    const writer = writerOf(child);
+    process.kill(writer, 'SIGSTOP');
+    const marks = seen.marks();
+    await until(() => seen.marks() >= marks + MARKS, 'ticks with a stopped writer');
+    process.kill(writer, 'SIGCONT');
+    await until(() => text.includes('"topic":"dropped"'), 'the notice of what was lost');
+    const end = ended(child);
+    child.kill('SIGTERM');
+    expect(await end).toEqual({ code: null, signal: 'SIGTERM' });
+  });
 
   it('ends when it is told to although its log writer is stopped', async () => {
     const seen = observed(FEW);
