@@ -186,6 +186,11 @@ export class Guard {
     return this.phase !== 'watching';
   }
 
+  /** Ends a pause: for the rehearsal, whose next kill need not wait for what has come of the last one. */
+  endPause(): void {
+    this.pausedUntilMs = A_FRACTION;
+  }
+
   /** One tick. Returns whether Node's event loop is to have a turn. */
   tick(): boolean {
     const { pollSet, hooks, sampler, cadence, shortlist, witness } = this.parts;

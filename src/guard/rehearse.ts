@@ -292,26 +292,24 @@ export async function rehearseShortlist(
 }
 
 /**
- * Kills of children: one with SIGTERM and one with SIGKILL each time. The stages are the same each time, because V8 throws
+ * Kills of children: one with SIGTERM and one with SIGKILL each time. The stage is the same each time, because V8 throws
  * compiled code away together with the objects that it has seen.
  */
 export class KillRehearsal {
   private readonly program = usable('sleep');
-  private readonly term: Stage;
-  private readonly kill: Stage;
+  private readonly stage: Stage;
 
   constructor(
     parts: RehearsalParts,
     private readonly watch: Watch,
   ) {
-    this.term = new Stage(parts, ALWAYS_TERM);
-    this.kill = new Stage(parts, ALWAYS_KILL);
+    this.stage = new Stage(parts);
   }
 
   async run(): Promise<void> {
     if (this.program === null) return;
-    await killChild(this.term, this.program, this.watch);
-    await killChild(this.kill, this.program, this.watch);
+    await killChild(this.stage, this.stage.term, this.program, this.watch);
+    await killChild(this.stage, this.stage.kill, this.program, this.watch);
   }
 }
 
@@ -431,17 +429,19 @@ export function measureTick(sampler: MemorySampler): number {
 class Stage {
   readonly guard: Guard;
   readonly parts: GuardParts;
+  /** Limits that a kill can be rehearsed at; and those of memory that is back. */
+  readonly term = copyLimits(ALWAYS_TERM);
+  readonly kill = copyLimits(ALWAYS_KILL);
+  readonly never = copyLimits(NEVER);
   private readonly policy: GuardPolicy;
-  private readonly limits: Limits;
-  private readonly never = copyLimits(NEVER);
   private readonly selection: SelectionPolicy;
   private alwaysReady = -1;
 
-  constructor(parts: RehearsalParts, limits: Limits) {
+  constructor(parts: RehearsalParts) {
     const { files, sampler, selfPid, patterns, selection, instruments, persona, rehearsed } = parts;
     const policy = copyPolicy({
       persona,
-      limits,
+      limits: this.never,
       dryrun: false,
       killGroup: false,
       killAfterMs: DEFAULT_KILL_AFTER_MS,
@@ -478,18 +478,19 @@ class Stage {
     };
     hooks.listener = this.parts.witness.state;
     this.policy = policy;
-    this.limits = policy.limits;
     this.guard = new Guard(policy, this.parts);
   }
 
-  /** Whether memory is at the limits, as it is at first. */
-  setLow(low: boolean): void {
-    this.policy.limits = low ? this.limits : this.never;
+  /** Which limits memory is at. */
+  setLimits(limits: Limits): void {
+    this.policy.limits = limits;
   }
 
   /** Opens it for the kill of `pid`. */
   open(pid: number): void {
     this.selection.onlyPid = pid;
+    // Of having found nobody, after the kill before.
+    this.guard.endPause();
     this.alwaysReady = open(cString('/dev/null'), O_RDONLY);
     this.parts.pollSet.watch(READY_POLL_SLOT, this.alwaysReady, POLLIN);
   }
@@ -500,8 +501,8 @@ class Stage {
   }
 }
 
-/** Starts a child and lets the stage's guard end it. */
-async function killChild(stage: Stage, program: string, watch: Watch): Promise<void> {
+/** Starts a child and lets the stage's guard end it, by the signal that `limits` ask for. */
+async function killChild(stage: Stage, limits: Limits, program: string, watch: Watch): Promise<void> {
   const slot = new SpawnSlot(program, [cString('sleep'), cString('10')], []);
   slot.start(() => undefined);
   const startsByMs = monotonicMs() + CHILD_START_MS_MAX;
@@ -509,15 +510,16 @@ async function killChild(stage: Stage, program: string, watch: Watch): Promise<v
   const pid = slot.startedPid();
   if (pid === 0) return;
   stage.open(pid);
+  stage.setLimits(limits);
   const { guard } = stage;
   const { hooks, pollSet } = stage.parts;
   const endedBefore = guard.ended;
   const untilMs = monotonicMs() + KILL_MS_MAX;
   for (; guard.ended === endedBefore && monotonicMs() < untilMs; await watch.lookLater()) guard.tick();
   // Memory is back.
-  stage.setLow(false);
+  stage.setLimits(stage.never);
   for (let tick = 0; tick < TICKS_AFTER_KILL; tick++) guard.tick();
-  stage.setLow(true);
+  stage.setLimits(limits);
   // Nobody is left to kill, which is a path of its own.
   for (let tick = 0; tick < TICKS_AFTER_KILL; tick++) guard.tick();
   const now = new Moment();
