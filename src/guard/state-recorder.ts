@@ -7,8 +7,8 @@
  *   crossed ... ended   a kill's turns; what takes time comes after the signal
  *   ticked     the end of the tick: the events that its turns have made, the page, and, if this is a good time, the file of events
  *
- * The page is written at each tick: three or four pwrites of the same page of memory (3 us, measured). The file of events grows, and so may wait for memory:
- * it is written while the guard watches and memory is above the limits, or a second after.
+ * The page is written at each tick at which something has happened, else now and then: three or four pwrites of the same page of memory. The file of
+ * events grows, and so may wait for memory: it is written while the guard watches and memory is above the limits, or a second after.
  *
  * While the rehearsal has the guard look thousands of times in a row, those looks are not counted (`counts`): they would be most of all ticks that
  * there are.
@@ -46,6 +46,13 @@ import type { StateFile } from './state-file.js';
 
 /** How long events wait while the guard watches and memory is low. */
 export const EVENTS_WAIT_MS_MAX = 1000;
+/**
+ * Where nothing happens the page is written so often: three pwrites take 3 us in a row, and 50 us at a tick that finds the caches cold (measured
+ * near the limit, at 90 ticks a second: they were a third of what the guard took). Near the limit people look; far from it every second tick does.
+ */
+const BETWEEN_NEAR_WRITES_MS = 250;
+const BETWEEN_FAR_WRITES_MS = 1900;
+const FAR_WAIT_MS = 500;
 /** Crossings that come to nothing are told so often. */
 const BETWEEN_CROSSINGS_MS = 1000;
 /** Memory that comes back later than this after a kill was not that kill's: as long as it takes to come out of the CPUs' lists (decide/recovery.ts). */
@@ -106,6 +113,7 @@ export class StateRecorder {
   private readonly crossedAt = new Moment();
   private readonly crossedMemory = emptyMeminfo();
   private lastLevel: Level = LEVEL_NONE;
+  private writtenMs = A_FRACTION;
   private crossedLevel: Level = LEVEL_NONE;
   private crossingByRule = false;
   private crossingRule: string | null = null;
@@ -308,21 +316,25 @@ export class StateRecorder {
    */
   ticked(phase: Phase, level: Level, sampled: boolean, waitMs: number, now: Moment): void {
     const { page, counts } = this;
-    this.wall.update();
     page.add(AT.ticksTotal, counts);
     page.observe(LAG, this.lag, this.lagCounts);
     this.owed = counts;
+    const watching = phase === 'watching';
+    const betweenMs = waitMs < FAR_WAIT_MS ? BETWEEN_NEAR_WRITES_MS : BETWEEN_FAR_WRITES_MS;
+    const uneventful = watching && sampled && level === LEVEL_NONE && this.hasToldAll;
+    if (uneventful && now.ms - this.writtenMs < betweenMs) return;
+    this.writtenMs = now.ms;
+    this.wall.update();
     page.set(AT.phase, PHASE_INDEX[phase]);
-    page.set(AT.waitMs, waitMs);
+    page.set(AT.waitMs, Math.max(waitMs, betweenMs));
     page.numbers[AT.heartbeatMonotonicMs] = now.ms;
     page.setTime(AT.heartbeatUnixMs, this.wall);
     if (sampled) this.tickedWell(phase, level, now);
     if (this.untoldHooks > 0) this.tellHooks();
     this.noteDropped();
     this.writePage();
-    const quiet = phase === 'watching';
-    if (quiet && !this.events.isEmpty) this.flushIfDue(level, now);
-    if (quiet && level === LEVEL_NONE && this.files.state?.isOurs === false) this.takeAgain(now);
+    if (watching && !this.events.isEmpty) this.flushIfDue(level, now);
+    if (watching && level === LEVEL_NONE && this.files.state?.isOurs === false) this.takeAgain(now);
   }
 
   private tickedWell(phase: Phase, level: Level, now: Moment): void {
@@ -341,6 +353,11 @@ export class StateRecorder {
     // A victim that has given its memory back and not ended yet: that is told after its end.
     if (level === LEVEL_NONE && phase === 'watching' && this.isAwaited) this.memoryIsBack(now);
     this.lastLevel = level;
+  }
+
+  /** Whether nothing is left to be told but numbers that move. */
+  private get hasToldAll(): boolean {
+    return this.untoldHooks === 0 && !this.page.ringHasChanged && this.events.isEmpty && !this.isAwaited;
   }
 
   /** Whether anybody wants to know that memory is back. */

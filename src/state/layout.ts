@@ -83,7 +83,7 @@ export const NUMBERS: readonly string[] = [
   // The heartbeat: when the page was last written. By CLOCK_MONOTONIC a clock that is set does not matter, by Unix time people can read it.
   'heartbeatMonotonicMs',
   'heartbeatUnixMs',
-  'waitMs', // until the next look, at most; from the heartbeat on
+  'waitMs', // until the page is written again, at most; from the heartbeat on
   'phase', // index of PHASES
   // The last sample (/proc/meminfo, with what the headroom adds), and the limits.
   'memTotalKib',

@@ -329,8 +329,35 @@ describe('ticks', () => {
     made.lookFailed();
     made.ticked('killing', LEVEL_NONE, false, 100, now);
     const names = ['memAvailableKib', 'sampleFailuresTotal', 'phase', 'waitMs', 'memTermPercent', 'startsTotal'];
-    expect(names.map(number)).toEqual([500, 1, 3, 100, 5.5, 1]);
+    expect(names.map(number)).toEqual([500, 1, 3, 250, 5.5, 1]);
     expect(number('heartbeatMonotonicMs')).toBe(now.ms);
+  });
+
+  it.each([
+    ['near the limit four times a second', 11, 100, 5],
+    ['far from it every second tick', 1000, 10, 5],
+    ['each tick where waits are longer than that', 3000, 10, 10],
+  ] as const)('that bring nothing new are written %s', (_, waitMs, ticks, written) => {
+    let writes = 0;
+    const { made, now, page } = recorder(POLICY, { isOurs: true, path: 'state', write: () => writes++ * 0 });
+    for (let tick = 0; tick < ticks; tick++) {
+      now.ms += waitMs;
+      made.ticked('watching', LEVEL_NONE, true, waitMs, now);
+      // Who reads it is told how old it may get, and no more.
+      expect(page.numbers[numberIndex('waitMs')]).toBeGreaterThanOrEqual(waitMs);
+    }
+    expect(writes).toBe(written);
+  });
+
+  it('that bring something new are written at once', () => {
+    let writes = 0;
+    const { made, now, tick, strike } = recorder(POLICY, { isOurs: true, path: 'state', write: () => writes++ * 0 });
+    tick(LEVEL_NONE);
+    for (const act of [strike, () => made.ended('exited', 0, now)]) tick(LEVEL_TERM, act);
+    tick(LEVEL_NONE);
+    expect(writes).toBe(4);
+    tick(LEVEL_NONE, () => made.hookEnded(0, 0));
+    expect(writes).toBe(5);
   });
 
   it('count lines of the log that nobody took', () => {
@@ -348,11 +375,14 @@ describe('a page that', () => {
     ['earlyoom', 0],
   ] as const)('can’t be written stops nothing, and is told by %s once for each time', (persona, told) => {
     const results = [-ENOSPC, -ENOSPC, 0, -ENOSPC];
-    const { tick, lines } = recorder(
+    const { tick, lines, now } = recorder(
       { ...POLICY, persona },
       { isOurs: true, path: '/run/state', write: () => results.shift() ?? 0 },
     );
-    for (let time = 0; time < 5; time++) tick(LEVEL_NONE);
+    for (let time = 0; time < 5; time++) {
+      tick(LEVEL_NONE);
+      now.ms += 2000;
+    }
     expect(lines).toEqual(Array(told).fill('warn: /run/state could not be written: ENOSPC'));
   });
 
