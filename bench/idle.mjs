@@ -89,11 +89,11 @@ const GUARDS = [
 if (about.nohang !== null) GUARDS.push(nohang());
 mkdirSync(path.join(scratch, 'fewer'));
 copyFileSync(process.execPath, path.join(scratch, 'fewer/node'));
-/** Ours where the admin allows waits of 3 s, nohang's longest; with a state page of its own. */
+/** Ours where the admin allows waits of 4 s, which is as long as the free memory of a machine of 24 GiB makes safe; with a state page of its own. */
 const FEWER_WAKE_UPS = {
-  name: 'oom-backstop --max-wait 3s',
+  name: 'oom-backstop --max-wait 4s',
   program: path.join(ROOT, 'bin/oom-backstop'),
-  far: () => ['--dryrun', '-r', '3600', '--max-wait', '3s'],
+  far: () => ['--dryrun', '-r', '3600', '--max-wait', '4s'],
   env: {
     PATH: `${scratch}/fewer:${process.env.PATH}`,
     RUNTIME_DIRECTORY: path.join(SERVICE_ENVIRONMENT.RUNTIME_DIRECTORY, 'fewer'),
