@@ -35,17 +35,22 @@ export function compileAtNextCall(classes: readonly { prototype: object }[]): vo
  * (measured). Nothing happens where Node does not export what it takes.
  *
  * It must not be called through koffi, which runs C functions on a stack of its own: V8 looks for objects on the stack,
- * and crashes. So it is handed to V8 as a microtask in C, for which a method's address and its object do.
+ * and crashes. So V8 is asked to interrupt what runs by it: it does so at the next call in JavaScript, on the stack of that,
+ * and hands over the isolate, which is all that the method takes. (Nothing that allocates in V8's heap may be called through
+ * koffi, for it may collect: Node 24 aborts then. To ask for an interrupt does not; to enqueue a microtask would.)
  */
 export async function collectEverything(): Promise<void> {
   const name = cString('_ZN2v87Isolate21LowMemoryNotificationEv');
   const method = declareOptional('uintptr_t dlsym(uintptr_t library, void *name)')?.(0, name);
   const isolate = declareOptional('uintptr_t _ZN2v87Isolate10GetCurrentEv()')?.();
-  const enqueue = declareOptional(
-    'void _ZN2v87Isolate16EnqueueMicrotaskEPFvPvES1_(uintptr_t isolate, uintptr_t method, uintptr_t object)',
+  const interrupt = declareOptional(
+    'void _ZN2v87Isolate16RequestInterruptEPFvPS0_PvES2_(uintptr_t isolate, uintptr_t method, uintptr_t unused)',
   );
-  if (!method || !isolate || enqueue === null) return;
-  enqueue(isolate, method, isolate);
-  // Microtasks run in their order, and what follows here is one.
+  if (!method || !isolate || interrupt === null) return;
+  // What the bundler can't leave out.
+  const call = new Function('');
+  // From here on none of our callers is running: what runs keeps its bytecode.
   await null;
+  interrupt(isolate, method, 0);
+  call();
 }

@@ -24,8 +24,8 @@ const OPEN_FDS_MAX = 36;
 const MOMENTS = 20;
 const BETWEEN_MOMENTS_MS = 3;
 
-/** VmRSS of a running guard: 20 MiB sealed, up to 56 while it starts. */
-export const RSS_KIB_MAX = 80 * 1024;
+/** VmRSS of a running guard: 13 to 20 MiB sealed; while it starts up to 56 on Node 20, and on Node 24 68 alone and 82 beside other tests. */
+export const RSS_KIB_MAX = 96 * 1024;
 
 export type Persona = 'earlyoom' | 'oom-backstop';
 
