@@ -32,6 +32,7 @@ const GATES = [
   { work: 'victim', times: 10_000 },
   { work: 'kill', times: 500 },
   { work: 'rules', times: 100_000 },
+  { work: 'standing', times: 1_000_000 },
   { work: 'tick with a trace', times: 100_000 },
   { work: 'tick with a report as JSON', times: 100_000 },
   { work: 'tick with a report as JSON that nobody reads', times: 100_000 },

@@ -5,7 +5,7 @@
  */
 
 import { bench, describe } from 'vitest';
-import { Moment } from '../native-shims/clock.js';
+import { Moment, ThreadCpuTime } from '../native-shims/clock.js';
 import { close, O_DIRECTORY, O_RDONLY, open, pread } from '../native-shims/files.js';
 import { cString, fixedBuffer } from '../native-shims/libc.js';
 import { PollSet } from '../native-shims/poll.js';
@@ -82,7 +82,7 @@ describe('sample: with the kernel', () => {
 });
 
 describe('decide: pure', () => {
-  const cadence = new Cadence(0.04);
+  const cadence = new Cadence(0.04, new ThreadCpuTime());
   const idle = { victimGone: false, preHookDone: false, elapsedMs: 1.5, paused: false };
   const facts = { level: 0 as const, ...idle, killAfterMs: 10_000, stuckMs: 0.5 };
   const table = new CandidateTable(ROWS);

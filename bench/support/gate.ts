@@ -8,7 +8,7 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { PerformanceObserver } from 'node:perf_hooks';
-import { Moment, monotonicMs } from '../../native-shims/clock.js';
+import { Moment, monotonicMs, ThreadCpuTime } from '../../native-shims/clock.js';
 import { compileAtNextCall, setEngineFlag } from '../../native-shims/engine.js';
 import { O_RDONLY, O_WRONLY, open } from '../../native-shims/files.js';
 import { cString } from '../../native-shims/libc.js';
@@ -16,6 +16,7 @@ import { openPipe } from '../../native-shims/pipe.js';
 import { PollSet } from '../../native-shims/poll.js';
 import { NonBlockingWriter } from '../../native-shims/write.js';
 import { parseGuardOptions } from '../../src/cli/guard-options.js';
+import { Cadence } from '../../src/decide/cadence.js';
 import { openMeminfo, openProcfs } from '../../src/guard/machine.js';
 import { openPressureRules, RULE_POLL_SLOTS } from '../../src/guard/pressure-rules.js';
 import { ALWAYS_TERM, NEVER } from '../../src/guard/rehearse.js';
@@ -44,8 +45,8 @@ const PIDS_OF_A_NAMESPACE_MAX = 10;
 /** Of one file of incident records. */
 const RECORDS_BYTES_MAX = 1024 * 1024;
 
-/** Between the last tick and the look at the page. */
-const PAGE_AGE_MS_MAX = 1000;
+/** How old the page may be that is looked at: far from the limits it is written every 2 s. */
+const PAGE_AGE_MS_MAX = 3000;
 
 prepareProcess('oom-backstop');
 const log = new Log('rehearsal');
@@ -145,6 +146,18 @@ const lookByRules = (): void => {
   rules?.follow(low, true, now);
 };
 
+/** A look of the cadence's, alone, while memory stands at the limit and then falls: the machine's own does neither. */
+const cadence = new Cadence(0, new ThreadCpuTime());
+const standing = Object.assign(emptyMeminfo(), sampler.memory);
+const standingLimits = copyLimits({ ...NEVER, memTermPercent: 5.5, swapTermPercent: 100 });
+let looks = 0;
+const lookAtStanding = (): void => {
+  now.ms += 10.25;
+  looks++;
+  standing.memAvailableKib = Math.floor(low.memAvailableKib / 2) - (looks % 1000 === 0 ? 4096 : 0);
+  cadence.observe(standing, standingLimits, false, now);
+};
+
 /** Each kill has left a record and its events, and all of them together no more than two files of a bound. */
 const checkRecords = (): void => {
   const names = ['incidents.ndjson', 'incidents.1.ndjson', 'events.ndjson'];
@@ -178,6 +191,7 @@ const WORK: Record<string, () => void> = {
   },
   sweep,
   rules: lookByRules,
+  standing: lookAtStanding,
   victim: () => {
     selector.describe(selector.table.pid.indexOf(process.pid), victim);
     saySending(log, 'SIGTERM', victim);

@@ -1,14 +1,15 @@
 /*
  * How long to wait until the next sample, and how much of a core to spend on knowing the victim in advance. Pure:
- * the time is an argument.
+ * the time is an argument, and the clock of what it costs is handed in.
  *
  * Memory can't fill faster than the machine can clear pages, so with H of headroom nothing can happen for
  * H / rate: far from the limit once a second is safe, and the closer the limit the shorter the wait. The rate is
  * earlyoom's, or twice what was measured where the machine is faster than that.
  *
- * The floor decides what standing right above the limit costs: at most 1 % of a core. A tick takes about 36 us of CPU
- * here (most of it waking up), which makes it 5 ms; a slower machine gets a longer one. While memory falls the floor
- * is 2 ms, at most 10 % of a core, but only for as long as it falls.
+ * The floor decides what standing right above the limit costs: at most 1 % of a core. It begins as what a wake-up and a
+ * sample take (36 us of CPU on one machine, 100 on another), and then it is measured while memory stands: what the thread has used since,
+ * for each of so many ticks, with all that belongs to them (sweeps, the state page, PSI rules) and with the caches as cold as they are.
+ * While memory falls the floor is 2 ms, at most 10 % of a core, but only for as long as it falls.
  *
  * The admin may allow waits of more than a second (--max-wait): a wake-up costs 40 us of CPU in C and 70 in Node however little is done
  * in it, so that far from the limits fewer of them are all that saves anything. Such a wait is taken only as far as not even all CPUs
@@ -32,6 +33,10 @@ const CPU_FILL_KIB_PER_MS = 3000;
 const WAIT_MS_MIN = 5;
 const WAIT_FALLING_MS_MIN = 2;
 const STANDING_SHARE_MAX = 0.01;
+/** The longest floor that comes of measuring: what comes out of nothing must still be met early. A longer one is a slow machine's from the beginning. */
+const WAIT_MEASURED_MS_MAX = 25;
+/** As many ticks at the floor are measured together: a third of a second and more. */
+const MEASURED_TICKS = 32;
 const FALLING_SHARE_MAX = 0.1;
 
 /** A fall between two samples from which on memory counts as falling: 5 ms of 50 MiB/s. */
@@ -62,6 +67,12 @@ export interface Now {
   ms: number;
 }
 
+/** CPU time of the thread, in ms since any fixed moment. */
+export interface CpuClock extends Now {
+  /** Makes it what it is now. */
+  update(): void;
+}
+
 export class Cadence {
   /** The wait before the next sample, in whole ms, from 2 to what the admin allows. */
   waitMs = WAIT_MS_MAX;
@@ -69,24 +80,31 @@ export class Cadence {
   sweepShare = 0;
   private readonly memFall = new FallRate();
   private readonly swapFall = new FallRate();
-  private readonly standingMs: number;
+  private standingMs: number;
+  private readonly standingMsMax: number;
   private readonly fallingMs: number;
+  /** How many samples in a row were followed by a wait of `standingMs`, and what the thread had used at the first. */
+  private standingTicks = 0;
+  private usedMs = Number.NEGATIVE_INFINITY;
   private lastAvailableKib = 0;
   private lastFallMs = Number.NEGATIVE_INFINITY;
   private readonly fastestKibPerMs: number;
 
   /**
-   * @param tickCostMs  CPU time of a tick
+   * @param tickCostMs  CPU time of a wake-up and a sample
+   * @param cpu         what the thread that ticks has used
    * @param waitMsMax   the longest wait that the admin allows
    * @param cpus        how many can fill memory at the same time
    */
   constructor(
     tickCostMs: number,
+    private readonly cpu: CpuClock,
     private readonly waitMsMax = WAIT_MS_MAX,
     cpus = 1,
   ) {
     this.fastestKibPerMs = Math.max(MEM_FILL_KIB_PER_MS, CPU_FILL_KIB_PER_MS * cpus);
     this.standingMs = floorMs(WAIT_MS_MIN, tickCostMs / STANDING_SHARE_MAX);
+    this.standingMsMax = Math.max(this.standingMs, WAIT_MEASURED_MS_MAX);
     this.fallingMs = floorMs(WAIT_FALLING_MS_MIN, tickCostMs / FALLING_SHARE_MAX);
   }
 
@@ -119,6 +137,22 @@ export class Cadence {
     const longest = Math.min(Math.max(WAIT_MS_MAX, Math.floor(memKib / this.fastestKibPerMs)), this.waitMsMax);
     const most = urgent ? Math.max(URGENT_WAIT_MS_MAX, floor) : near ? NEAR_WAIT_MS_MAX : longest;
     this.waitMs = Math.min(Math.max(Math.floor(soonestMs), floor), most);
+    if (this.waitMs === this.standingMs) this.measure();
+    else this.standingTicks = 0;
+  }
+
+  /** Once more it stands: has the floor become what so many ticks have cost. */
+  private measure(): void {
+    const { cpu } = this;
+    if (this.standingTicks++ % MEASURED_TICKS !== 0) return;
+    cpu.update();
+    const floorMs = Math.ceil((cpu.ms - this.usedMs) / (MEASURED_TICKS * STANDING_SHARE_MAX));
+    this.usedMs = cpu.ms;
+    if (this.standingTicks === 1) return;
+    const { standingMsMax } = this;
+    // Neither Math.min nor Math.max: what they make of such a number is garbage.
+    this.standingMs = floorMs < WAIT_MS_MIN ? WAIT_MS_MIN : floorMs > standingMsMax ? standingMsMax : floorMs;
+    this.standingTicks = 1;
   }
 
   private noteFall(availableKib: number, now: Now): void {

@@ -16,7 +16,7 @@
  * All of it is bounded in time, and none of it is needed: on a machine without sleep the guard starts all the same.
  */
 import { existsSync } from 'node:fs';
-import { Moment, monotonicMs, threadCpuMs } from '../../native-shims/clock.js';
+import { Moment, monotonicMs, ThreadCpuTime, threadCpuMs } from '../../native-shims/clock.js';
 import { compileAtNextCall } from '../../native-shims/engine.js';
 import { turn } from '../../native-shims/event-loop.js';
 import { close, O_RDONLY, open } from '../../native-shims/files.js';
@@ -29,6 +29,8 @@ import { Target } from '../act/target.js';
 import { Cadence } from '../decide/cadence.js';
 import { DEFAULT_KILL_AFTER_MS } from '../decide/ladder.js';
 import { emptyReading, RuleWatch } from '../decide/pressure-rule.js';
+import { outranks } from '../decide/ranking.js';
+import { Recovery } from '../decide/recovery.js';
 import { emptyMeminfo, type Meminfo } from '../kernel/meminfo.js';
 import { Log } from '../report/log.js';
 import { CgroupTree } from '../sample/cgroup-tree.js';
@@ -93,12 +95,14 @@ const NO_SWEEP = { sweepShare: 0 };
 
 /** As many as it takes until `observe` is compiled. */
 const CADENCE_SAMPLES = 1000;
+/** In turns: so many in which memory falls to nothing, and so many in which it stands there. */
+const CADENCE_SAMPLES_PER_FALL = 100;
 
 /** With fractions. */
 const SOME_LIMITS: Limits = { memTermPercent: 5.5, memKillPercent: 3, swapTermPercent: 100, swapKillPercent: 7.5 };
 
-/** Waits over which the CPU time of a tick is measured. */
-const MEASURED_TICKS = 20;
+/** Waits over which the CPU time of a tick is measured; few, since the first decision comes after it, and the cadence measures more. */
+const MEASURED_TICKS = 5;
 
 /** Never low; at the SIGTERM limit; at the SIGKILL limit: whatever memory does. The first two are for bench:gate, too. */
 export const NEVER: Limits = { memTermPercent: -1, memKillPercent: -1, swapTermPercent: -1, swapKillPercent: -1 };
@@ -128,6 +132,9 @@ const ALWAYS_FIRES = {
 } as const;
 const ANY_CGROUP = '*';
 
+/** Of each two. */
+const RANKINGS = 16;
+
 /** Few: memory that is touched once stays. */
 const STAGE_ROWS = 256;
 
@@ -136,7 +143,12 @@ const AFTERMATHS = 800;
 const AFTERMATHS_ONCE = 20;
 const KILLS_PER_SURVEY = 200;
 const BETWEEN_KILLS_MS = 10.25;
+/** So long that what was seen before is old. */
+const GAP_MS = 5000.25;
 const AFTERMATH_MS_MAX = 200;
+const RECOVERY_LOOKS = 160;
+const RECOVERY_LOOKS_PER_KILL = 8;
+const RECOVERY_STEP_KIB = 16_384;
 
 const TARGET_POLL_SLOT = 0;
 const READY_POLL_SLOT = 1;
@@ -237,6 +249,8 @@ export interface RehearsalParts {
   selection: SelectionPolicy;
   /** null for earlyoom. */
   instruments: Instruments | null;
+  /** Whether the guard has PSI rules: they are asked at every turn of a kill. */
+  hasRules: boolean;
   persona: Persona;
   /** The guard's. */
   log: Log;
@@ -260,10 +274,33 @@ export async function rehearseAftermath(
   const victim = emptyVictim();
   const now = new Moment();
   now.update();
+  if (whole) await rehearseRecovery(instruments.sampler.memory, watch);
   const untilMs = monotonicMs() + AFTERMATH_MS_MAX;
   for (let kill = 0; kill < (whole ? AFTERMATHS : AFTERMATHS_ONCE) && monotonicMs() < untilMs; kill++) {
     now.ms += BETWEEN_KILLS_MS;
     aftermath.rehearse(victim, kill % KILLS_PER_SURVEY === 0, now);
+    await watch.rest();
+  }
+}
+
+/** Shows a recovery memory that comes back, stays away and falls again: the living machine's hardly moves meanwhile. */
+async function rehearseRecovery(memory: Meminfo, watch: Watch): Promise<void> {
+  const recovery = new Recovery();
+  // As in `rehearseCadence`.
+  const seen = Object.assign(emptyMeminfo(), memory);
+  const now = new Moment();
+  for (let look = 0; look < RECOVERY_LOOKS; look++) {
+    const step = look % RECOVERY_LOOKS_PER_KILL;
+    const moved = ((step % 4) - 1) * RECOVERY_STEP_KIB;
+    seen.memAvailableKib = Math.max(0, memory.memAvailableKib + moved);
+    seen.anonPagesKib = Math.max(0, memory.anonPagesKib - moved);
+    if (step === 0) {
+      recovery.signalled(seen, RECOVERY_STEP_KIB);
+      recovery.exited(seen, now);
+    }
+    now.ms += step === RECOVERY_LOOKS_PER_KILL - 1 ? GAP_MS : BETWEEN_KILLS_MS;
+    recovery.holdsBack(seen, look % 2 === 0 ? ALWAYS_TERM : NEVER, 0, now);
+    recovery.verdict(seen, 0);
     await watch.rest();
   }
 }
@@ -291,9 +328,20 @@ export async function rehearseShortlist(
   }
 }
 
+/** Ranks processes that are equal in all but one thing: what decides between those may not be seen for long on the living machine. */
+export function rehearseRanking(policy: SelectionPolicy): void {
+  const table = new CandidateTable(2);
+  for (let pid = 1; pid <= 2; pid++) table.add(pid);
+  for (let time = 0; time < RANKINGS; time++) {
+    table.startTimeTicks[1] = time % 2;
+    outranks(table, 0, 1, policy);
+    outranks(table, 1, 0, policy);
+  }
+}
+
 /**
- * Kills of children: one with SIGTERM and one with SIGKILL each time. The stage is the same each time, because V8 throws
- * compiled code away together with the objects that it has seen.
+ * Kills of children: one with SIGTERM, and with hooks, and one with SIGKILL and without them, each time. The stage is the same each
+ * time, because V8 throws compiled code away together with the objects that it has seen.
  */
 export class KillRehearsal {
   private readonly program = usable('sleep');
@@ -308,7 +356,9 @@ export class KillRehearsal {
 
   async run(): Promise<void> {
     if (this.program === null) return;
+    this.stage.useHooks(true);
     await killChild(this.stage, this.stage.term, this.program, this.watch);
+    this.stage.useHooks(false);
     await killChild(this.stage, this.stage.kill, this.program, this.watch);
   }
 }
@@ -338,14 +388,16 @@ export async function rehearseTicks(watch: Watch, msMax: number): Promise<boolea
   return clean === CLEAN_BATCHES;
 }
 
-/** Shows a cadence memory that falls to nothing, fast and slowly, and comes back. */
+/** Shows a cadence memory that falls to nothing, fast and slowly, comes back, and stands below the limits. */
 export async function rehearseCadence(memory: Meminfo, watch: Watch): Promise<void> {
-  const cadence = new Cadence(0);
+  const cadence = new Cadence(0, new ThreadCpuTime());
   // The same kind of object, to V8, as the real one: made in the same place.
   const seen = Object.assign(emptyMeminfo(), memory);
   const now = new Moment();
   for (let sample = 0; sample < CADENCE_SAMPLES; sample++) {
-    const left = 1 - (sample % 100) / 100;
+    // What is done once in so many samples would not be compiled for long.
+    if (sample === CADENCE_SAMPLES / 2) compileAtNextCall([Cadence, ThreadCpuTime]);
+    const left = Math.max(0, 1 - (sample % (2 * CADENCE_SAMPLES_PER_FALL)) / CADENCE_SAMPLES_PER_FALL);
     seen.memAvailableKib = Math.floor(memory.memAvailableKib * left);
     seen.swapFreeKib = Math.floor(memory.swapFreeKib * left);
     now.ms += (sample % 7) * 10.25;
@@ -435,10 +487,12 @@ class Stage {
   readonly never = copyLimits(NEVER);
   private readonly policy: GuardPolicy;
   private readonly selection: SelectionPolicy;
+  private readonly hooks: Hooks;
+  private readonly noHooks: Hooks;
   private alwaysReady = -1;
 
   constructor(parts: RehearsalParts) {
-    const { files, sampler, selfPid, patterns, selection, instruments, persona, rehearsed } = parts;
+    const { files, sampler, selfPid, patterns, selection, instruments, hasRules, persona, rehearsed } = parts;
     const policy = copyPolicy({
       persona,
       limits: this.never,
@@ -456,7 +510,7 @@ class Stage {
     this.selection = copySelection({ ...selection, ignoreRootUser: false, onlyUid: -1 });
     const setAside = new ProcessList();
     const table = new CandidateTable(STAGE_ROWS);
-    const cadence = new Cadence(0);
+    const cadence = new Cadence(0, new ThreadCpuTime());
     const selector = new Selector(files, scan, this.selection, setAside, null, sampler.memory, table);
     this.parts = {
       log,
@@ -469,7 +523,8 @@ class Stage {
       pollSet,
       pressure: null,
       pressureSlot: READY_POLL_SLOT,
-      rules: null,
+      // Which look at nothing: that is rehearsed for itself (`rehearseRules`).
+      rules: hasRules ? new PressureRules({ log, rules: [], machine: null, reclaim: null, cgroups: null }) : null,
       loopSlot: -1,
       kernelOom: null,
       setAside,
@@ -477,6 +532,8 @@ class Stage {
       witness: rehearsed({ ...policy, selection: this.selection }, { log, sampler, selector, cadence }),
     };
     hooks.listener = this.parts.witness.state;
+    this.hooks = hooks;
+    this.noHooks = new Hooks({ beforeKill: null, afterKill: null, dbusSummary: null }, log, pollSet, HOOKS_POLL_SLOT);
     this.policy = policy;
     this.guard = new Guard(policy, this.parts);
   }
@@ -484,6 +541,11 @@ class Stage {
   /** Which limits memory is at. */
   setLimits(limits: Limits): void {
     this.policy.limits = limits;
+  }
+
+  /** Whether the kills that follow are accompanied. */
+  useHooks(uses: boolean): void {
+    this.parts.hooks = uses ? this.hooks : this.noHooks;
   }
 
   /** Opens it for the kill of `pid`. */

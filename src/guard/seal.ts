@@ -63,6 +63,8 @@ export async function seal(
   touch: () => Promise<boolean>,
   look: () => Promise<void>,
 ): Promise<LockResult> {
+  // The guard may be needed already; what follows takes 20 ms.
+  await look();
   await forgetStart(look);
   keepCode();
   await compile();

@@ -5,7 +5,7 @@
 
 import { accessSync, constants, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, getPriority, release, setPriority } from 'node:os';
-import { monotonicMs, threadCpuMs } from '../../native-shims/clock.js';
+import { monotonicMs, ThreadCpuTime, threadCpuMs } from '../../native-shims/clock.js';
 import { compileAtNextCall } from '../../native-shims/engine.js';
 import { strerror } from '../../native-shims/errno.js';
 import { eventLoopFd, turn } from '../../native-shims/event-loop.js';
@@ -16,6 +16,7 @@ import { HOOK_POLL_SLOTS, Hooks } from '../act/hooks.js';
 import { KernelOomKiller } from '../act/kernel-oom.js';
 import { Target } from '../act/target.js';
 import { Cadence } from '../decide/cadence.js';
+import { outranks } from '../decide/ranking.js';
 import { Recovery } from '../decide/recovery.js';
 import { CAP_KILL, parsePidStatusCapEff } from '../kernel/pid-status.js';
 import { JsonLine } from '../report/json-line.js';
@@ -40,6 +41,7 @@ import { copySelection, type SelectionPolicy } from '../shared/selection.js';
 import { emptyVictim } from '../shared/victim.js';
 import { PageWriter } from '../state/page-writer.js';
 import { Aftermath, type Instruments } from './aftermath.js';
+import { BestCandidates } from './best-candidates.js';
 import { EventLog } from './event-log.js';
 import { copyPolicy, Guard, type GuardPolicy } from './guard.js';
 import { Headroom } from './headroom.js';
@@ -57,6 +59,7 @@ import {
   measureTick,
   rehearseAftermath,
   rehearseCadence,
+  rehearseRanking,
   rehearseRules,
   rehearseSelection,
   rehearseShortlist,
@@ -101,9 +104,12 @@ const KILL_PATH = [
   FreeLists,
   Witness,
   IncidentRecorder,
+  BestCandidates,
   StateRecorder,
   PageWriter,
   EventLog,
+  // No class, and called from several.
+  { prototype: { outranks } },
 ];
 
 /** The kernel may deliver the guard's signal to itself through another thread: this long it waits for the end. */
@@ -237,7 +243,7 @@ export function prepareGuard(
   const aftermath = instruments === null ? null : new Aftermath(policy, log, instruments);
   warnOfHiddenProcesses(log, options.procfs);
   trySelection(log, selector);
-  const cadence = new Cadence(measureTick(sampler), options.waitMsMax, availableParallelism());
+  const cadence = new Cadence(measureTick(sampler), new ThreadCpuTime(), options.waitMsMax, availableParallelism());
   const { witness, rehearsed } = openWitnesses(options, { ...policy, selection }, hooks, {
     log,
     sampler,
@@ -267,10 +273,12 @@ export function prepareGuard(
   // Node would answer it by opening a debugger's port: the guard listens to nobody.
   process.on('SIGUSR1', () => undefined);
   const watch = new Watch(guard, pollSet, REHEARSAL_POLL_SLOT, startedMs, getPriority() < 0);
+  const { persona } = options;
+  const hasRules = rules !== null;
   const kills =
     selfPid === process.pid
       ? new KillRehearsal(
-          { files, sampler, selfPid, patterns, selection, instruments, persona: options.persona, log, rehearsed },
+          { files, sampler, selfPid, patterns, selection, instruments, hasRules, persona, log, rehearsed },
           watch,
         )
       : null;
@@ -302,6 +310,7 @@ export async function sealGuard(prepared: PreparedGuard, log: Log): Promise<void
   let passes = COMPILE_PASSES;
   const compile = async (): Promise<void> => {
     await prepared.rehearseCadence();
+    rehearseRanking(prepared.selection);
     await prepared.rehearseRules(true);
     // What was compiled while the first kill was under way has not seen all of it, and is thrown away by the second.
     for (let pass = 0; pass < passes; pass++) {

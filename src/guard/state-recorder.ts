@@ -201,7 +201,7 @@ export class StateRecorder {
   woke(timedOut: boolean, waitMs: number, now: Moment): void {
     this.wokenAt.ms = now.ms;
     this.lag.ms = now.ms - this.waitFrom.ms - waitMs;
-    this.lagCounts = timedOut && waitMs > 0 ? this.counts : 0;
+    this.lagCounts = this.counts * (waitMs > 0 && timedOut ? 1 : 0);
   }
 
   lookFailed(): void {

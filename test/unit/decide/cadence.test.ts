@@ -14,6 +14,15 @@ const above = (headroomMib: number, swapTotalMib = 0, swapFreeMib = 0): MemoryLe
 };
 
 const TICK_COST_MS = 0.036;
+class UsedCpu {
+  ms = 0;
+  usedMs = 0;
+  update(): void {
+    this.ms = this.usedMs;
+  }
+}
+/** For tests in which nothing is measured: they end before. */
+const STOPPED = { ms: 0, update: () => undefined };
 const LIMITS = { memTermPercent: 10, memKillPercent: 5, swapTermPercent: 10, swapKillPercent: 5 };
 
 /** What `cadence` answers to a sample, with limits of 10 %. */
@@ -21,7 +30,7 @@ const waitAfter = (cadence: Cadence, memory: MemoryLevels, nowMs: number): numbe
   cadence.observe(memory, LIMITS, false, { ms: nowMs });
   return cadence.waitMs;
 };
-const waitMs = (memory: MemoryLevels): number => waitAfter(new Cadence(TICK_COST_MS), memory, 0);
+const waitMs = (memory: MemoryLevels): number => waitAfter(new Cadence(TICK_COST_MS, STOPPED), memory, 0);
 
 describe('Cadence', () => {
   it.each([
@@ -42,7 +51,7 @@ describe('Cadence', () => {
   });
 
   it('looks more often while memory is falling, for a second after the last fall', () => {
-    const cadence = new Cadence(TICK_COST_MS);
+    const cadence = new Cadence(TICK_COST_MS, STOPPED);
     const at = (headroomMib: number, nowMs: number): number => waitAfter(cadence, above(headroomMib), nowMs);
     expect(at(1, 0)).toBe(5); // the first sample is no fall
     expect(at(1, 5)).toBe(5);
@@ -56,7 +65,7 @@ describe('Cadence', () => {
 
   describe('where the admin allows longer waits', () => {
     const waitOf = (headroomMib: number, cpus: number, waitMsMax = 3000): number =>
-      waitAfter(new Cadence(TICK_COST_MS, waitMsMax, cpus), above(headroomMib), 0);
+      waitAfter(new Cadence(TICK_COST_MS, STOPPED, waitMsMax, cpus), above(headroomMib), 0);
 
     it('waits as long as all CPUs together could not reach the limit in', () => {
       expect(waitOf(12_000, 2)).toBe(2048);
@@ -73,19 +82,19 @@ describe('Cadence', () => {
     });
 
     it('takes no more than a second where only swap is far', () => {
-      const cadence = new Cadence(TICK_COST_MS, 3000, 2);
+      const cadence = new Cadence(TICK_COST_MS, STOPPED, 3000, 2);
       expect(waitAfter(cadence, above(0, 10_000, 10_000), 0)).toBe(1000);
     });
   });
 
   it('falling far from the limit, it is in no hurry', () => {
-    const cadence = new Cadence(TICK_COST_MS);
+    const cadence = new Cadence(TICK_COST_MS, STOPPED);
     waitAfter(cadence, above(15_000), 0);
     expect(waitAfter(cadence, above(14_000), 1000)).toBe(1000);
   });
 
   it('plans for twice what was measured, where that is more than the usual fastest', () => {
-    const cadence = new Cadence(TICK_COST_MS);
+    const cadence = new Cadence(TICK_COST_MS, STOPPED);
     waitAfter(cadence, above(18_000), 0);
     // 10,240 KiB/ms: what is left may be gone in 400 ms, and will be in 800; so a sweep is due, and ticks with it.
     expect([waitAfter(cadence, above(8_000), 1000), cadence.sweepShare]).toEqual([10, 0.1]);
@@ -106,14 +115,65 @@ describe('Cadence', () => {
   ])(
     'a tick of %f ms takes at most 1 %% of a core above the limit, and 10 %% while memory falls',
     (cost, standing, falling) => {
-      const cadence = new Cadence(cost);
+      const cadence = new Cadence(cost, STOPPED);
       expect(waitAfter(cadence, above(1), 0)).toBe(standing);
       expect(waitAfter(cadence, above(0.5), 10_000)).toBe(falling);
     },
   );
 
+  describe('while memory stands, the floor is what ticks have cost', () => {
+    /**
+     * The floor after `seconds` just above the limit, of a machine on which a wake-up and a sample take `sampleMs` and all
+     * of a tick `tickMs`, with sweeps of `sweptShare` of a core; and what share of a core went into the last second.
+     */
+    const settle = (sampleMs: number, tickMs: number, sweptShare: number, seconds = 20) => {
+      const cpu = new UsedCpu();
+      const cadence = new Cadence(sampleMs, cpu);
+      let beforeLastSecondMs = 0;
+      for (let nowMs = 0; nowMs < seconds * 1000; nowMs += cadence.waitMs) {
+        waitAfter(cadence, above(1), nowMs);
+        cpu.usedMs += tickMs + cadence.waitMs * sweptShare;
+        if (nowMs < (seconds - 1) * 1000) beforeLastSecondMs = cpu.usedMs;
+      }
+      return { waitMs: cadence.waitMs, share: (cpu.usedMs - beforeLastSecondMs) / 1000 };
+    };
+
+    it.each([
+      // a wake-up and a sample, a tick, sweeps; floor
+      [0.036, 0.036, 0, 5],
+      [0.036, 0.1295, 0, 13],
+      [0.1, 0.1295, 0, 13],
+      [0.1, 0.0595, 0, 6], // cheaper than it seemed
+      [0.1, 0.104, 0.003, 15],
+    ])(
+      '%f ms to sample, %f for all of it, sweeps of %f: %i ms, and at most 1 %% of a core',
+      (sampleMs, tickMs, swept, floor) => {
+        const settled = settle(sampleMs, tickMs, swept);
+        expect(settled.waitMs).toBe(floor);
+        expect(settled.share).toBeLessThanOrEqual(0.0101);
+      },
+    );
+
+    it('but 25 ms at most, unless a wake-up alone asks for more', () => {
+      expect(settle(0.1, 3, 0).waitMs).toBe(25);
+      expect(settle(0.6, 3, 0).waitMs).toBe(60);
+    });
+
+    it('and memory that falls is met as fast as ever', () => {
+      const cpu = new UsedCpu();
+      const cadence = new Cadence(TICK_COST_MS, cpu);
+      let nowMs = 0;
+      for (; cadence.waitMs !== 13 && nowMs < 10_000; nowMs += 10) {
+        waitAfter(cadence, above(1), nowMs);
+        cpu.usedMs += 0.1295;
+      }
+      expect(cadence.waitMs).toBe(13);
+      expect(waitAfter(cadence, above(0.5), nowMs)).toBe(2);
+    });
+  });
+
   const sweepShare = (...samples: [atMs: number, memory: MemoryLevels][]): number => {
-    const cadence = new Cadence(TICK_COST_MS);
+    const cadence = new Cadence(TICK_COST_MS, STOPPED);
     for (const [atMs, memory] of samples) waitAfter(cadence, memory, atMs);
     return cadence.sweepShare;
   };
@@ -166,7 +226,7 @@ describe('Cadence', () => {
     const levels = fc.record({ memAvailableKib: kib, anonPagesKib: kib, swapTotalKib: kib, swapFreeKib: kib });
     fc.assert(
       fc.property(fc.array(levels, { minLength: 1, maxLength: 4 }), percent, percent, (samples, mem, swap) => {
-        const cadence = new Cadence(TICK_COST_MS);
+        const cadence = new Cadence(TICK_COST_MS, STOPPED);
         for (const [index, sample] of samples.entries()) {
           const limits = { memTermPercent: mem, memKillPercent: swap, swapTermPercent: swap, swapKillPercent: mem };
           cadence.observe(sample, limits, index % 2 === 1, { ms: index * 3 });
