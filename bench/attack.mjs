@@ -9,8 +9,8 @@
  *   signal     limit crossed -> the guard's line "sending SIGTERM"
  *   reaction   limit crossed -> SIGTERM handled in the victim, which needs a processor for it too
  *
- * Attacker, exporter, victim and guard share this machine's processors, which a real attacker would not do: that part of it makes the figures worse
- * here than they would be. Guard and exporter have the niceness of the shipped units, -20 (-p) and 5; the others have 0.
+ * Attacker, exporter, victim and guard share this machine's processors, which a real attacker would not do: it has niceness 19. Guard and
+ * exporter have that of the shipped units, -20 (-p) and 5; the victim has 0.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -36,6 +36,7 @@ const LOOK_MS_MAX = 5;
 /** The state page is kept on a file system in memory only. */
 const SHM = '/dev/shm';
 const EXPORTER_NICENESS = 5;
+const ATTACKER_NICENESS = 19;
 const PROGRAM = path.join(ROOT, 'bin/oom-backstop');
 
 const GROWTHS = [
@@ -76,6 +77,12 @@ class Beside {
     }
   }
 
+  /** With all its threads: it has some already. */
+  renice(niceness) {
+    for (const thread of ofThreads(this.child.pid, (task) => Number(path.basename(task))))
+      setPriority(thread, niceness);
+  }
+
   async end() {
     this.child.kill('SIGTERM');
     const hard = setTimeout(() => this.child.kill('SIGKILL'), WAIT_MS_MAX);
@@ -113,14 +120,11 @@ async function once({ rateMibPerS }, { exporter: withExporter, attacked }) {
       ? begin(PROGRAM, ['exporter', '--listen', `127.0.0.1:${port}`, '--runtime-dir', runtimeDir])
       : null;
     await exporter?.line(/^listening on /);
-    if (exporter !== null) {
-      // It has threads already.
-      for (const thread of ofThreads(exporter.child.pid, (task) => Number(path.basename(task))))
-        setPriority(thread, EXPORTER_NICENESS);
-    }
+    exporter?.renice(EXPORTER_NICENESS);
     const attacker = attacked
       ? begin(process.execPath, [path.join(ROOT, 'bench/support/attacker.mjs'), String(port)])
       : null;
+    attacker?.renice(ATTACKER_NICENESS);
     await attacker?.line(/^attacking$/);
     const before = exporter === null ? null : { atMs: performance.now(), cpu: cpuMs(exporter.child.pid).all };
     const figures = reaction(guard, { rateMibPerS, settleMs: SETTLE_MS }, stamp);
