@@ -12,7 +12,7 @@ for decision in kernel/{matchers,pressure-rules,right-victim,verified-kill,prome
   leave_out+=(--exclude "test/$decision.test.ts")
 done
 long=()
-for minutes in kernel/reload cli/streams; do
+for minutes in kernel/{reload,hooks,incident} cli/streams; do
   long+=(--exclude "test/$minutes.test.ts")
 done
 
