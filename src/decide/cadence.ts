@@ -35,7 +35,7 @@ const WAIT_FALLING_MS_MIN = 2;
 const STANDING_SHARE_MAX = 0.01;
 /** The longest floor that comes of measuring: what comes out of nothing must still be met early. A longer one is a slow machine's from the beginning. */
 const WAIT_MEASURED_MS_MAX = 25;
-/** As many ticks at the floor are measured together: a third of a second and more. */
+/** As many ticks near the limit are measured together: a third of a second and more. */
 const MEASURED_TICKS = 32;
 const FALLING_SHARE_MAX = 0.1;
 
@@ -83,7 +83,7 @@ export class Cadence {
   private standingMs: number;
   private readonly standingMsMax: number;
   private readonly fallingMs: number;
-  /** How many samples in a row were followed by a wait of `standingMs`, and what the thread had used at the first. */
+  /** How many samples in a row were followed by a wait that may be too short, and what the thread had used at the first. */
   private standingTicks = 0;
   private usedMs = Number.NEGATIVE_INFINITY;
   private lastAvailableKib = 0;
@@ -137,11 +137,11 @@ export class Cadence {
     const longest = Math.min(Math.max(WAIT_MS_MAX, Math.floor(memKib / this.fastestKibPerMs)), this.waitMsMax);
     const most = urgent ? Math.max(URGENT_WAIT_MS_MAX, floor) : near ? NEAR_WAIT_MS_MAX : longest;
     this.waitMs = Math.min(Math.max(Math.floor(soonestMs), floor), most);
-    if (this.waitMs === this.standingMs) this.measure();
+    if (floor === this.standingMs && this.waitMs <= this.standingMsMax) this.measure();
     else this.standingTicks = 0;
   }
 
-  /** Once more it stands: has the floor become what so many ticks have cost. */
+  /** Once more it stands near the limit: has the floor become what so many ticks have cost. */
   private measure(): void {
     const { cpu } = this;
     if (this.standingTicks++ % MEASURED_TICKS !== 0) return;

@@ -126,12 +126,12 @@ describe('Cadence', () => {
      * The floor after `seconds` just above the limit, of a machine on which a wake-up and a sample take `sampleMs` and all
      * of a tick `tickMs`, with sweeps of `sweptShare` of a core; and what share of a core went into the last second.
      */
-    const settle = (sampleMs: number, tickMs: number, sweptShare: number, seconds = 20) => {
+    const settle = (sampleMs: number, tickMs: number, sweptShare: number, headroomMib = 1, seconds = 20) => {
       const cpu = new UsedCpu();
       const cadence = new Cadence(sampleMs, cpu);
       let beforeLastSecondMs = 0;
       for (let nowMs = 0; nowMs < seconds * 1000; nowMs += cadence.waitMs) {
-        waitAfter(cadence, above(1), nowMs);
+        waitAfter(cadence, above(headroomMib), nowMs);
         cpu.usedMs += tickMs + cadence.waitMs * sweptShare;
         if (nowMs < (seconds - 1) * 1000) beforeLastSecondMs = cpu.usedMs;
       }
@@ -153,6 +153,13 @@ describe('Cadence', () => {
         expect(settled.share).toBeLessThanOrEqual(0.0101);
       },
     );
+
+    it('also where the headroom would ask for a wait that is shorter, but not the shortest', () => {
+      const settled = settle(0.1, 0.1295, 0.003, 64);
+      expect(settled.waitMs).toBe(19);
+      expect(settled.share).toBeLessThanOrEqual(0.0101);
+      expect(settle(0.036, 0.036, 0, 64).waitMs).toBe(10);
+    });
 
     it('but 25 ms at most, unless a wake-up alone asks for more', () => {
       expect(settle(0.1, 3, 0).waitMs).toBe(25);
