@@ -28,13 +28,16 @@ const { values: flags } = parseArgs({
 });
 const runs = Number(flags.runs);
 
+/** Beside 2,000 processes a guard rehearses for 5.8 s (measured); ours is one that has, as it is but once after each boot. */
+const REHEARSED_MS = 6500;
+
 const SITUATIONS = [
   { name: '200 MiB/s', rateMibPerS: 200 },
   { name: '2 GiB/s', rateMibPerS: 2048 },
   { name: 'unbounded', rateMibPerS: 0 },
-  { name: '200 MiB/s beside 2,000, expected', rateMibPerS: 200, others: 2000, armedMs: 7000 },
-  { name: '200 MiB/s beside 2,000', rateMibPerS: 200, others: 2000 },
-  { name: 'unbounded beside 2,000', rateMibPerS: 0, others: 2000 },
+  { name: '200 MiB/s beside 2,000, expected', rateMibPerS: 200, others: 2000, armedMs: 9000 },
+  { name: '200 MiB/s beside 2,000', rateMibPerS: 200, others: 2000, armedMs: REHEARSED_MS },
+  { name: 'unbounded beside 2,000', rateMibPerS: 0, others: 2000, armedMs: REHEARSED_MS },
   { name: '200 MiB/s beside 10,000, expected', rateMibPerS: 200, others: 10_000, armedMs: 35_000 },
 ].filter(({ name }) => flags.only === undefined || name === flags.only);
 if (SITUATIONS.length === 0) throw new Error(`no such situation: ${flags.only}`);
