@@ -11,7 +11,7 @@
  *   reached    how fast the hog really grew until the crossing: memory new to a virtual machine is slow
  *
  * With nobody else, and beside a crowd (support/crowd.c). There ours has a shortlist if it had the time to make one: beside
- * 2,000 it has some seconds; or none, with a hog that comes at once; and beside 10,000 half a minute, at its 0.3 % of a core.
+ * 2,000 it has some seconds; or none, with a hog that comes as soon as it has rehearsed; and beside 10,000 half a minute, at its 0.3 % of a core.
  * earlyoom makes none, and so need not wait. What comes after the signal is bench:kill's.
  *
  * earlyoom 1.7 compares with percent of MemTotal, 1.8 and later with percent of user mem total; the crossing is

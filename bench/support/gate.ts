@@ -45,8 +45,8 @@ const PIDS_OF_A_NAMESPACE_MAX = 10;
 /** Of one file of incident records. */
 const RECORDS_BYTES_MAX = 1024 * 1024;
 
-/** How old the page may be that is looked at: far from the limits it is written every 2 s. */
-const PAGE_AGE_MS_MAX = 3000;
+/** How much later than it says itself the page may be written. */
+const PAGE_LATE_MS_MAX = 1000;
 
 prepareProcess('oom-backstop');
 const log = new Log('rehearsal');
@@ -171,7 +171,8 @@ const checkPage = (): void => {
   const number = (name: string): number => page.readDoubleLE(NUMBERS_AT + numberIndex(name) * 8);
   const kills = number('killsTotal:oom-backstop:limit:term');
   const dropped = number('droppedEventsTotal');
-  if (number('pid') !== process.pid || monotonicMs() - number('heartbeatMonotonicMs') > PAGE_AGE_MS_MAX)
+  const ageMs = monotonicMs() - number('heartbeatMonotonicMs');
+  if (number('pid') !== process.pid || ageMs > number('waitMs') + PAGE_LATE_MS_MAX)
     throw new Error('no state page of this guard');
   if (kills !== killed || dropped !== 0) throw new Error(`${kills} kills of ${killed}, ${dropped} events dropped`);
 };

@@ -146,12 +146,13 @@ export class Cadence {
     const { cpu } = this;
     if (this.standingTicks++ % MEASURED_TICKS !== 0) return;
     cpu.update();
-    const floorMs = Math.ceil((cpu.ms - this.usedMs) / (MEASURED_TICKS * STANDING_SHARE_MAX));
+    const affordableMs = Math.ceil((cpu.ms - this.usedMs) / (MEASURED_TICKS * STANDING_SHARE_MAX));
     this.usedMs = cpu.ms;
     if (this.standingTicks === 1) return;
     const { standingMsMax } = this;
     // Neither Math.min nor Math.max: what they make of such a number is garbage.
-    this.standingMs = floorMs < WAIT_MS_MIN ? WAIT_MS_MIN : floorMs > standingMsMax ? standingMsMax : floorMs;
+    this.standingMs =
+      affordableMs < WAIT_MS_MIN ? WAIT_MS_MIN : affordableMs > standingMsMax ? standingMsMax : affordableMs;
     this.standingTicks = 1;
   }
 

@@ -4,9 +4,11 @@
  *
  *   selection   on the living machine; the first scan takes 9 ms here, the tenth 1.3 ms
  *   shortlist   sweeps, and selections by what they found
- *   kills       of children of its own (sleep), by the guard's own class, log lines and hooks included: the lines
+ *   ranking     of processes that are equal in all but one thing
+ *   kills       of children of its own (sleep), by the guard's own class, log lines included, with hooks and without: the lines
  *               go nowhere, and the hooks are `true`, because the admin's would tell of kills that are none.
  *               The selection may choose nobody but the child
+ *   aftermath   what is asked when a kill is over, with memory that comes back and memory that does not
  *   cadence     through all that memory can do: a number that turns out to have a fraction, or to be negative, for the
  *               first time makes V8 throw compiled code away
  *   rules       that fire at each look, over this machine's own pressure and cgroups

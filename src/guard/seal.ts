@@ -2,6 +2,7 @@
  * The end of start-up. After it nothing is compiled, nothing becomes garbage and nothing is collected (bench:gate), and
  * what the guard works with stays in memory.
  *
+ *   look      at memory, first of all: the guard may be needed already
  *   forget    all that start-up has left, the bytecode of whatever ran once included
  *   compile   the rehearsal, until V8's optimizing compiler is done; then that is switched off: its jobs take
  *             megabytes, and would come when memory is short
@@ -63,7 +64,7 @@ export async function seal(
   touch: () => Promise<boolean>,
   look: () => Promise<void>,
 ): Promise<LockResult> {
-  // The guard may be needed already; what follows takes 20 ms.
+  // What follows takes 20 ms.
   await look();
   await forgetStart(look);
   keepCode();
