@@ -4,6 +4,7 @@
  *
  *   selection   on the living machine; the first scan takes 9 ms here, the tenth 1.3 ms
  *   shortlist   sweeps, and selections by what they found
+ *   numbers     of every kind, as lines hold them
  *   ranking     of processes that are equal in all but one thing
  *   kills       of children of its own (sleep), by the guard's own class, log lines included, with hooks and without: the lines
  *               go nowhere, and the hooks are `true`, because the admin's would tell of kills that are none.
@@ -34,6 +35,7 @@ import { emptyReading, RuleWatch } from '../decide/pressure-rule.js';
 import { outranks } from '../decide/ranking.js';
 import { Recovery } from '../decide/recovery.js';
 import { emptyMeminfo, type Meminfo } from '../kernel/meminfo.js';
+import { Line } from '../report/line.js';
 import { Log } from '../report/log.js';
 import { CgroupTree } from '../sample/cgroup-tree.js';
 import type { MemorySampler } from '../sample/memory-sampler.js';
@@ -133,6 +135,9 @@ const ALWAYS_FIRES = {
   refaults: false,
 } as const;
 const ANY_CGROUP = '*';
+
+/** Of each kind. */
+const NUMBERS = 64;
 
 /** Of each two. */
 const RANKINGS = 16;
@@ -327,6 +332,24 @@ export async function rehearseShortlist(
     selector.select();
     shortlist.advance(NO_SWEEP, now);
     await watch.look();
+  }
+}
+
+/** Writes numbers of every kind: what of it a line of the living machine never shows would be thrown out of compiled code later. */
+export function rehearseNumbers(): void {
+  const line = new Line();
+  for (let time = 0; time < NUMBERS; time++) {
+    line
+      .clear()
+      .integer(-time, 4)
+      .integer(time)
+      .integer(time * 1e6, 3)
+      .integer(-time);
+    line
+      .fixed(time / 8, 2, 7)
+      .fixed(time * 1000.5, 1)
+      .percent(time / 3)
+      .share(time, NUMBERS, 0);
   }
 }
 

@@ -59,6 +59,7 @@ import {
   measureTick,
   rehearseAftermath,
   rehearseCadence,
+  rehearseNumbers,
   rehearseRanking,
   rehearseRules,
   rehearseSelection,
@@ -310,6 +311,7 @@ export async function sealGuard(prepared: PreparedGuard, log: Log): Promise<void
   let passes = COMPILE_PASSES;
   const compile = async (): Promise<void> => {
     await prepared.rehearseCadence();
+    rehearseNumbers();
     rehearseRanking(prepared.selection);
     await prepared.rehearseRules(true);
     // What was compiled while the first kill was under way has not seen all of it, and is thrown away by the second.
