@@ -7,7 +7,7 @@
  * under attack (support/attacker.mjs: 1,000 held connections, headers of 64 KiB, half-closed sockets, 200 scrapes a second). All of it on loopback.
  *
  *   signal     limit crossed -> the guard's line "sending SIGTERM"
- *   reaction   limit crossed -> SIGTERM handled in the victim, which needs a processor for it too
+ *   reaction   limit crossed -> SIGTERM arrives in the victim, which needs a processor for it too
  *
  * Attacker, exporter, victim and guard share this machine's processors, which a real attacker would not do: it has niceness 19. Guard and
  * exporter have that of the shipped units, -20 (-p) and 5; the victim has 0.
@@ -31,7 +31,7 @@ const runs = Number(flags.runs);
 const SETTLE_MS = 5000;
 const WAIT_MS_MAX = 20_000;
 const TRIES = 4;
-/** Longer than between two looks of the hog at memory, half a MiB apart. */
+/** Longer than between two looks of the hog at memory, a quarter of a MiB apart. */
 const LOOK_MS_MAX = 5;
 /** The state page is kept on a file system in memory only. */
 const SHM = '/dev/shm';
@@ -127,7 +127,7 @@ async function once({ rateMibPerS }, { exporter: withExporter, attacked }) {
     attacker?.renice(ATTACKER_NICENESS);
     await attacker?.line(/^attacking$/);
     const before = exporter === null ? null : { atMs: performance.now(), cpu: cpuMs(exporter.child.pid).all };
-    const figures = reaction(guard, { rateMibPerS, settleMs: SETTLE_MS }, stamp);
+    const figures = reaction(guard, { rateMibPerS, settleMs: SETTLE_MS }, tools);
     if (figures.signalMs < -LOOK_MS_MAX)
       throw new Error('the limit was crossed by somebody else, before the hog saw it');
     const exporterCpu =
@@ -156,7 +156,8 @@ async function measured(growth, situation) {
 
 if (process.getuid() !== 0) throw new Error('needs root: PID namespaces');
 const about = machine();
-const stamp = compile(scratchDirectory(), 'stamp');
+const scratch = scratchDirectory();
+const tools = { stamp: compile(scratch, 'stamp'), hog: compile(scratch, 'hog') };
 
 const DECIMALS = { signalMs: 2, reactionMs: 2, overshootMib: 1, exporterCpu: 0, scrapesPerS: 0 };
 const results = [];

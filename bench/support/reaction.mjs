@@ -1,7 +1,7 @@
 /*
- * How long from the limit to the victim: what bench:react and bench:attack measure. One guard and one hog (test/support/hog.mjs) in a PID
- * namespace. The hog itself notes CLOCK_MONOTONIC when /proc/meminfo first shows the limit crossed (it looks after each half MiB), and
- * again in its SIGTERM handler; the guard's lines have the time at which they were written (stamp.c). Growth starts at a random phase,
+ * How long from the limit to the victim: what bench:react and bench:attack measure. One guard and one hog (hog.c) in a PID
+ * namespace. The hog itself notes CLOCK_MONOTONIC when /proc/meminfo first shows the limit crossed (it looks after each quarter of a MiB), and
+ * again when SIGTERM arrives; the guard's lines have the time at which they were written (stamp.c). Growth starts at a random phase,
  * or a loop of 100 ms would look synchronous.
  */
 import { execFileSync } from 'node:child_process';
@@ -11,7 +11,7 @@ import { SERVICE_ENVIRONMENT } from './service-environment.mjs';
 export const ROOT = path.resolve(import.meta.dirname, '../..');
 const SCENARIO = path.join(ROOT, 'test/support/scenario.mjs');
 
-/** Longer than the guard rehearses at start, and no longer: the hog's warm memory cools (see hog.mjs). */
+/** Longer than the guard rehearses at start, and no longer: the hog's warm memory cools (see hog.c). */
 export const SETTLE_MS = 2000;
 const PHASE_MS = 200;
 const HEADROOM_MIB = 300;
@@ -22,14 +22,14 @@ const RUN_MS_MAX = 90_000;
  * One kill.
  * @param guard      { program, basis, args? }: args beside the limits
  * @param situation  { rateMibPerS, crowd?, settleMs? }
- * @param stamp      the compiled stamp.c
- * @returns          ms and MiB: `reactionMs` to the victim's handler, `signalMs` to the guard's line of it, `choiceMs` between two lines of
+ * @param tools      the compiled stamp.c and hog.c
+ * @returns          ms and MiB: `reactionMs` until the signal has arrived, `signalMs` to the guard's line of it, `choiceMs` between two lines of
  *                   the guard, `overshootMib` below the limit by then, `mibPerS` as the hog really grew
  */
-export function reaction(guard, { rateMibPerS, crowd, settleMs = SETTLE_MS }, stamp) {
+export function reaction(guard, { rateMibPerS, crowd, settleMs = SETTLE_MS }, { stamp, hog: native }) {
   const scenario = {
     ...(crowd !== undefined && { crowd }),
-    hogs: [{ rateMibPerS, maxMib: HOG_MIB, warm: true }],
+    hogs: [{ native, rateMibPerS, maxMib: HOG_MIB }],
     guard: { program: stamp, args: [guard.program, '-M', 'LIMITS', '-s', '100', '-r', '0', ...(guard.args ?? [])] },
     limits: { headroomMib: HEADROOM_MIB, basis: guard.basis },
     settleMs: settleMs + Math.random() * PHASE_MS,

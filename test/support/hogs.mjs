@@ -1,5 +1,5 @@
 /*
- * Hogs (hog.mjs) and the limits that they cross, for the programs that run as the first process of a PID namespace: scenario.mjs, stage.mjs.
+ * Hogs (hog.mjs, or the benches' bench/support/hog.c) and the limits that they cross, for the programs that run as the first process of a PID namespace: scenario.mjs, stage.mjs.
  */
 import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -15,9 +15,11 @@ function meminfo() {
   return { totalKib: value('MemTotal'), availableKib: value('MemAvailable'), anonKib: value('AnonPages') };
 }
 
-/** Starts a hog that waits; resolves when it is ready to grow. */
+/** Starts a hog that waits; resolves when it is ready to grow. `native`: the compiled hog.c instead. */
 export async function startHog(options) {
-  const child = spawn(options.program ?? process.execPath, [HOG, JSON.stringify(options)], {
+  const { native, program = process.execPath, rateMibPerS, maxMib } = options;
+  const args = native === undefined ? [HOG, JSON.stringify(options)] : [rateMibPerS, maxMib].map(String);
+  const child = spawn(native ?? program, args, {
     stdio: ['pipe', 'pipe', 'inherit'],
     detached: options.ownGroup === true,
   });
