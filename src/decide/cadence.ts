@@ -9,7 +9,9 @@
  * The floor decides what standing right above the limit costs: at most 1 % of a core. It begins as what a wake-up and a
  * sample take (36 us of CPU on one machine, 100 on another), and then it is measured while memory stands: what the thread has used since,
  * for each of so many ticks, with all that belongs to them (sweeps, the state page, PSI rules) and with the caches as cold as they are.
- * While memory falls the floor is 2 ms, at most 10 % of a core, but only for as long as it falls.
+ * While memory falls the floor is 1 ms, at most 10 % of a core, but only for as long as it falls. It falls where MemAvailable does, and where
+ * AnonPages rises: what the kernel keeps free on the CPUs' own lists (100 MiB after a large process has ended, measured) does not count
+ * as available, so that a hog which gets its pages from there shows in AnonPages only, until they are used up.
  *
  * The admin may allow waits of more than a second (--max-wait): a wake-up costs 40 us of CPU in C and 70 in Node however little is done
  * in it, so that far from the limits fewer of them are all that saves anything. Such a wait is taken only as far as not even all CPUs
@@ -31,7 +33,7 @@ export const WAIT_MS_MAX = 1000;
 const CPU_FILL_KIB_PER_MS = 3000;
 
 const WAIT_MS_MIN = 5;
-const WAIT_FALLING_MS_MIN = 2;
+const WAIT_FALLING_MS_MIN = 1;
 const STANDING_SHARE_MAX = 0.01;
 /** The longest floor that comes of measuring: what comes out of nothing must still be met early. A longer one is a slow machine's from the beginning. */
 const WAIT_MEASURED_MS_MAX = 25;
@@ -39,8 +41,10 @@ const WAIT_MEASURED_MS_MAX = 25;
 const MEASURED_TICKS = 32;
 const FALLING_SHARE_MAX = 0.1;
 
-/** A fall between two samples from which on memory counts as falling: 5 ms of 50 MiB/s. */
+/** A fall between two samples (or a rise of AnonPages) from which on memory counts as falling: 5 ms of 50 MiB/s. */
 const FALL_KIB_MIN = 256;
+/** Before the first sample; a small integer to V8. */
+const NEVER_EXCEEDED_KIB = 0x7fffffff;
 /** For how long it counts after the last fall: longer than a hog pauses between two allocations. */
 const FALLING_MS = 1000;
 
@@ -74,19 +78,20 @@ export interface CpuClock extends Now {
 }
 
 export class Cadence {
-  /** The wait before the next sample, in whole ms, from 2 to what the admin allows. */
+  /** The wait before the next sample, in whole ms, from 1 to what the admin allows. */
   waitMs = WAIT_MS_MAX;
   /** The share of a core that a sweep may take from now on; 0: nobody needs it. */
   sweepShare = 0;
   private readonly memFall = new FallRate();
   private readonly swapFall = new FallRate();
-  private standingMs: number;
-  private readonly standingMsMax: number;
-  private readonly fallingMs: number;
+  private standingMs = WAIT_MS_MIN;
+  private standingMsMax = WAIT_MEASURED_MS_MAX;
+  private fallingMs = WAIT_FALLING_MS_MIN;
   /** How many samples in a row were followed by a wait that may be too short, and what the thread had used at the first. */
   private standingTicks = 0;
   private usedMs = Number.NEGATIVE_INFINITY;
   private lastAvailableKib = 0;
+  private lastAnonKib = NEVER_EXCEEDED_KIB;
   private lastFallMs = Number.NEGATIVE_INFINITY;
   private readonly fastestKibPerMs: number;
 
@@ -103,9 +108,14 @@ export class Cadence {
     cpus = 1,
   ) {
     this.fastestKibPerMs = Math.max(MEM_FILL_KIB_PER_MS, CPU_FILL_KIB_PER_MS * cpus);
-    this.standingMs = floorMs(WAIT_MS_MIN, tickCostMs / STANDING_SHARE_MAX);
+    this.setTickCost(tickCostMs);
+  }
+
+  /** What a wake-up and a sample take, CPU time in ms: less once all of it is compiled. */
+  setTickCost(ms: number): void {
+    this.standingMs = floorMs(WAIT_MS_MIN, ms / STANDING_SHARE_MAX);
     this.standingMsMax = Math.max(this.standingMs, WAIT_MEASURED_MS_MAX);
-    this.fallingMs = floorMs(WAIT_FALLING_MS_MIN, tickCostMs / FALLING_SHARE_MAX);
+    this.fallingMs = floorMs(WAIT_FALLING_MS_MIN, ms / FALLING_SHARE_MAX);
   }
 
   /**
@@ -132,7 +142,7 @@ export class Cadence {
     const urgent = near && goesOnMs <= URGENT_MS;
     const armed = soonestMs <= ARM_MS;
     this.sweepShare = urgent ? URGENT_SHARE : near ? NEAR_SHARE : armed ? ARMED_SHARE : 0;
-    this.noteFall(memory.memAvailableKib, now);
+    this.noteFall(memory, now);
     const floor = now.ms - this.lastFallMs < FALLING_MS ? this.fallingMs : this.standingMs;
     const longest = Math.min(Math.max(WAIT_MS_MAX, Math.floor(memKib / this.fastestKibPerMs)), this.waitMsMax);
     const most = urgent ? Math.max(URGENT_WAIT_MS_MAX, floor) : near ? NEAR_WAIT_MS_MAX : longest;
@@ -156,9 +166,12 @@ export class Cadence {
     this.standingTicks = 1;
   }
 
-  private noteFall(availableKib: number, now: Now): void {
-    if (this.lastAvailableKib - availableKib >= FALL_KIB_MIN) this.lastFallMs = now.ms;
-    this.lastAvailableKib = availableKib;
+  private noteFall({ memAvailableKib, anonPagesKib }: MemoryLevels, now: Now): void {
+    const fallKib = this.lastAvailableKib - memAvailableKib;
+    const riseKib = anonPagesKib - this.lastAnonKib;
+    if (fallKib >= FALL_KIB_MIN || riseKib >= FALL_KIB_MIN) this.lastFallMs = now.ms;
+    this.lastAvailableKib = memAvailableKib;
+    this.lastAnonKib = anonPagesKib;
   }
 }
 

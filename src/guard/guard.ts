@@ -191,6 +191,11 @@ export class Guard {
     this.pausedUntilMs = A_FRACTION;
   }
 
+  /** Has Node's event loop get its next turn at once where it can't be watched: for the rehearsal, which may last less than from one to the next. */
+  hastenTurn(): void {
+    this.turnAtMs = A_FRACTION;
+  }
+
   /** One tick. Returns whether Node's event loop is to have a turn. */
   tick(): boolean {
     const { pollSet, hooks, sampler, cadence, shortlist, witness } = this.parts;

@@ -59,9 +59,9 @@ import { ProcessList } from './process-list.js';
 import { Selector } from './selector.js';
 import type { Shortlist } from './shortlist.js';
 
-/** Rows as many as the compiler needs (measured); bounded in time for slow machines. */
-const SELECTION_ROWS = 1000;
-const SELECTIONS = 5;
+/** Rows as many as the compiler needs (measured), and fewer once it has seen them; bounded in time for slow machines. */
+const SELECTION_ROWS = 400;
+const SELECTION_ROWS_AGAIN = 200;
 const SELECTION_MS_MAX = 400;
 
 const KILL_MS_MAX = 1000;
@@ -74,9 +74,11 @@ const TICKS_AFTER_KILL = 3;
  * to 15 batches here; bounded in time for slow machines.
  */
 const TICKS_PER_BATCH = 200;
-const CLEAN_BATCHES = 4;
-const BETWEEN_BATCHES_MS = 25;
+const CLEAN_BATCHES = 3;
+const BETWEEN_BATCHES_MS = 10;
 const GARBAGE_BYTES_MAX = 512;
+/** To learn what they are called with a few are enough. */
+export const LEARN_MS_MAX = 40;
 export const COMPILE_MS_MAX = 700;
 export const CHECK_MS_MAX = 200;
 
@@ -85,7 +87,7 @@ const REST_FACTOR = 2;
 const REST_MS_MAX = 200;
 const BETWEEN_LOOKS_MS = 10;
 /** While another process is waited for. */
-const LATER_MS = 5;
+const LATER_MS = 2;
 /** A step that can be divided takes no more without a rest. */
 const STEP_MS_MAX = 20;
 
@@ -93,20 +95,21 @@ const STEP_MS_MAX = 20;
 const SWEEP_MS = 1;
 /** What all the steps of one may take; and all of the shortlist's rehearsal. */
 const WHOLE_SWEEP_MS_MAX = 100;
-const SHORTLIST_MS_MAX = 400;
+const SHORTLIST_MS_MAX = 200;
 const WHOLE_CORE = { sweepShare: 1 };
 const NO_SWEEP = { sweepShare: 0 };
 
 /** As many as it takes until `observe` is compiled. */
-const CADENCE_SAMPLES = 1000;
+const CADENCE_SAMPLES = 600;
 /** In turns: so many in which memory falls to nothing, and so many in which it stands there. */
 const CADENCE_SAMPLES_PER_FALL = 100;
 
 /** With fractions. */
 const SOME_LIMITS: Limits = { memTermPercent: 5.5, memKillPercent: 3, swapTermPercent: 100, swapKillPercent: 7.5 };
 
-/** Waits over which the CPU time of a tick is measured; few, since the first decision comes after it, and the cadence measures more. */
-const MEASURED_TICKS = 5;
+/** Waits over which the CPU time of a tick is measured: few at first, since the first decision comes after it, and more when all is compiled. */
+const MEASURED_TICKS_AT_START = 5;
+const MEASURED_TICKS = 20;
 
 /** Never low; at the SIGTERM limit; at the SIGKILL limit: whatever memory does. The first two are for bench:gate, too. */
 export const NEVER: Limits = { memTermPercent: -1, memKillPercent: -1, swapTermPercent: -1, swapKillPercent: -1 };
@@ -142,13 +145,13 @@ const NUMBERS = 64;
 /** Of each two. */
 const RANKINGS = 16;
 
-/** Few: memory that is touched once stays. */
-const STAGE_ROWS = 256;
+/** Few: memory that is touched once stays, and to read all of 2,000 processes for each kill would take longer than all the rest. */
+const STAGE_ROWS = 64;
 
 /** As many as it takes until all of it is compiled; and fewer afterwards, because each makes some garbage that nobody collects. */
-const AFTERMATHS = 800;
+const AFTERMATHS = 200;
 const AFTERMATHS_ONCE = 20;
-const KILLS_PER_SURVEY = 200;
+const KILLS_PER_SURVEY = 100;
 const BETWEEN_KILLS_MS = 10.25;
 /** So long that what was seen before is old. */
 const GAP_MS = 5000.25;
@@ -230,19 +233,23 @@ export class Watch {
     return !turnIsDue;
   }
 
+  /** The next tick is one after which Node's event loop gets its turn. */
+  hastenTurn(): void {
+    this.guard.hastenTurn();
+  }
+
   close(): void {
     if (this.alwaysReady >= 0) close(this.alwaysReady);
   }
 }
 
-/** Runs the selection until V8 has compiled it. */
-export async function rehearseSelection(selector: Selector, watch: Watch): Promise<void> {
+/** Runs the selection until V8 has compiled it, or `again`. */
+export async function rehearseSelection(selector: Selector, watch: Watch, again: boolean): Promise<void> {
   const untilMs = monotonicMs() + SELECTION_MS_MAX;
-  let rows = 0;
-  for (let scan = 0; (scan < SELECTIONS || rows < SELECTION_ROWS) && monotonicMs() < untilMs; scan++) {
+  const rowsMin = again ? SELECTION_ROWS_AGAIN : SELECTION_ROWS;
+  for (let rows = 0; rows < rowsMin && monotonicMs() < untilMs; rows += selector.table.count) {
     selector.select();
     selector.matchAll();
-    rows += selector.table.count;
     await watch.look();
   }
 }
@@ -324,13 +331,15 @@ export async function rehearseShortlist(
   for (let time = 0; time < times && monotonicMs() < untilMs; time++) {
     const sweptByMs = monotonicMs() + WHOLE_SWEEP_MS_MAX;
     now.update();
+    shortlist.shorten(time % 2 === 1);
     while (!shortlist.isReady && monotonicMs() < sweptByMs) {
       now.ms += SWEEP_MS;
       shortlist.advance(WHOLE_CORE, now);
-      await watch.rest();
+      // No look in between: the guard's tick would have it forget what it has, far from the limits.
     }
     selector.select();
     shortlist.advance(NO_SWEEP, now);
+    shortlist.shorten(false);
     await watch.look();
   }
 }
@@ -396,6 +405,7 @@ export async function rehearseTicks(watch: Watch, msMax: number): Promise<boolea
   const untilMs = monotonicMs() + msMax;
   let clean = 0;
   const pause = new PollSet(1);
+  watch.hastenTurn();
   while (clean < CLEAN_BATCHES && monotonicMs() < untilMs) {
     pause.wait(BETWEEN_BATCHES_MS);
     const askedFirst = process.memoryUsage().heapUsed;
@@ -491,15 +501,16 @@ export async function rehearseRules(
   rehearsed.close();
 }
 
-/** CPU time of a tick that sleeps before, ms: waking up is most of it. */
-export function measureTick(sampler: MemorySampler): number {
+/** CPU time of a tick that sleeps before, ms: waking up is most of it. Less when it is `rehearsed`. */
+export function measureTick(sampler: MemorySampler, rehearsed: boolean): number {
+  const ticks = rehearsed ? MEASURED_TICKS : MEASURED_TICKS_AT_START;
   const pollSet = new PollSet(1);
   const startedMs = threadCpuMs();
-  for (let tick = 0; tick < MEASURED_TICKS; tick++) {
+  for (let tick = 0; tick < ticks; tick++) {
     pollSet.wait(1);
     sampler.sample();
   }
-  return (threadCpuMs() - startedMs) / MEASURED_TICKS;
+  return (threadCpuMs() - startedMs) / ticks;
 }
 
 /** A guard whose poll never waits, whose log goes nowhere, and which may kill one process only. */
@@ -512,6 +523,7 @@ class Stage {
   readonly never = copyLimits(NEVER);
   private readonly policy: GuardPolicy;
   private readonly selection: SelectionPolicy;
+  private readonly scan: ProcessScan;
   private readonly hooks: Hooks;
   private readonly noHooks: Hooks;
   private alwaysReady = -1;
@@ -534,7 +546,7 @@ class Stage {
     const scan = new ProcessScan(files, { ...patterns, ignore: null, matchers: null, needUid: false, selfPid }, hooks);
     this.selection = copySelection({ ...selection, ignoreRootUser: false, onlyUid: -1 });
     const setAside = new ProcessList();
-    const table = new CandidateTable(STAGE_ROWS);
+    const table = new CandidateTable(STAGE_ROWS + 1);
     const cadence = new Cadence(0, new ThreadCpuTime());
     const selector = new Selector(files, scan, this.selection, setAside, null, sampler.memory, table);
     this.parts = {
@@ -557,6 +569,7 @@ class Stage {
       witness: rehearsed({ ...policy, selection: this.selection }, { log, sampler, selector, cadence }),
     };
     hooks.listener = this.parts.witness.state;
+    this.scan = scan;
     this.hooks = hooks;
     this.noHooks = new Hooks({ beforeKill: null, afterKill: null, dbusSummary: null }, log, pollSet, HOOKS_POLL_SLOT);
     this.policy = policy;
@@ -576,6 +589,7 @@ class Stage {
   /** Opens it for the kill of `pid`. */
   open(pid: number): void {
     this.selection.onlyPid = pid;
+    this.scan.shorten(STAGE_ROWS, pid);
     // Of having found nobody, after the kill before.
     this.guard.endPause();
     this.alwaysReady = open(cString('/dev/null'), O_RDONLY);

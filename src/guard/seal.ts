@@ -56,12 +56,14 @@ function keepCode(): void {
 
 /**
  * @param compile  runs the hot paths until they are compiled
- * @param touch    runs each of them once; returns whether all of it is compiled
+ * @param touch    runs each of them once
+ * @param isDone   returns whether all of it is compiled
  * @param look     has the guard look at memory, in between
  */
 export async function seal(
   compile: () => Promise<void>,
-  touch: () => Promise<boolean>,
+  touch: () => Promise<void>,
+  isDone: () => Promise<boolean>,
   look: () => Promise<void>,
 ): Promise<LockResult> {
   // What follows takes 20 ms.
@@ -78,11 +80,13 @@ export async function seal(
   const result = lockMemory([], plan);
   try {
     await look();
-    if (!(await touch())) {
+    await touch();
+    if (!(await isDone())) {
       setEngineFlag('--opt');
       await compile();
+      await touch();
       // A guard that has much to do or to say is never done with compiling: then it goes on as it runs.
-      if (await touch()) setEngineFlag('--no-opt');
+      if (await isDone()) setEngineFlag('--no-opt');
     }
   } catch (error) {
     settle(result);

@@ -25,6 +25,7 @@ import type { SelectionPolicy } from '../shared/selection.js';
 
 /** How many are read again at the crossing: 6 us each. */
 const LENGTH = 32;
+const LENGTH_SHORTENED = 2;
 
 /** More new pids than these since the sweep: a full scan is not much dearer (20 us each, 7 us of a full scan). */
 const NEW_PIDS_MAX = 64;
@@ -52,9 +53,11 @@ export interface SweepShare {
 }
 
 /** What one walk through all processes has found. */
-class Survey {
+export class Survey {
   complete = false;
   count = 0;
+  /** How many are kept. */
+  length = LENGTH;
   readonly pids = new Int32Array(LENGTH);
   readonly scores = new Float64Array(LENGTH);
   /** The highest score of those who are not on the list. */
@@ -73,13 +76,13 @@ class Survey {
 
   /** Whether `score` is high enough for the list. */
   admits(score: number): boolean {
-    return this.count < LENGTH || score > (this.scores[this.lowest()] as number);
+    return this.count < this.length || score > (this.scores[this.lowest()] as number);
   }
 
   /** Puts a process on the list; whoever had the lowest score goes. */
   add(pid: number, score: number): void {
     let slot = this.count;
-    if (slot < LENGTH) this.count++;
+    if (slot < this.length) this.count++;
     else {
       slot = this.lowest();
       this.exclude(this.scores[slot] as number);
@@ -134,6 +137,12 @@ export class Shortlist {
   /** Whether a sweep has been completed. */
   get isReady(): boolean {
     return this.ready.complete;
+  }
+
+  /** Has the sweeps that begin from now on keep few, or as many as usual (for the rehearsal: on a quiet machine nobody would be left out). */
+  shorten(shortens: boolean): void {
+    this.ready.length = shortens ? LENGTH_SHORTENED : LENGTH;
+    this.next.length = this.ready.length;
   }
 
   /** Sweeps on, with the cadence's share of a core since the last time; with none it forgets what it knows. */

@@ -9,6 +9,7 @@ import { monotonicMs, ThreadCpuTime, threadCpuMs } from '../../native-shims/cloc
 import { compileAtNextCall } from '../../native-shims/engine.js';
 import { strerror } from '../../native-shims/errno.js';
 import { eventLoopFd, turn } from '../../native-shims/event-loop.js';
+import { FdBatch } from '../../native-shims/fd-batch.js';
 import { kill } from '../../native-shims/pidfd.js';
 import { POLLIN, PollSet } from '../../native-shims/poll.js';
 import { clearAmbientCapabilities, setNiceness, setProcessName } from '../../native-shims/priority.js';
@@ -50,12 +51,13 @@ import { KillSurvey } from './kill-survey.js';
 import { type LockResult, lockProblem } from './lock.js';
 import { compilePatterns, exeMatchers, foreignExeError, refuseBlindProtection, selfPidIn } from './machine.js';
 import { openWitnesses } from './open-witness.js';
-import { openPressureRules, RULE_POLL_SLOTS } from './pressure-rules.js';
+import { openPressureRules, PressureRules, RULE_POLL_SLOTS } from './pressure-rules.js';
 import { ProcessList } from './process-list.js';
 import {
   CHECK_MS_MAX,
   COMPILE_MS_MAX,
   KillRehearsal,
+  LEARN_MS_MAX,
   measureTick,
   rehearseAftermath,
   rehearseCadence,
@@ -70,7 +72,7 @@ import {
 import { type Program, Reload } from './reload.js';
 import { seal, settle, tuneEngine } from './seal.js';
 import { Selector } from './selector.js';
-import { Shortlist, scoreFactorOf } from './shortlist.js';
+import { Shortlist, Survey, scoreFactorOf } from './shortlist.js';
 import { StateRecorder } from './state-recorder.js';
 import { Witness } from './witness.js';
 
@@ -82,10 +84,9 @@ const HOOKS_POLL_SLOT = 4;
 const RULES_POLL_SLOT = HOOKS_POLL_SLOT + HOOK_POLL_SLOTS;
 
 /** Sweeps, and selections by what they found. */
-const SWEEPS_UNTIL_COMPILED = 25;
-const SWEEPS_ONCE = 5;
-
-const COMPILE_PASSES = 2;
+const SWEEPS_TO_LEARN = 25;
+const SWEEPS_AGAIN = 3;
+const SWEEPS_ONCE = 1;
 
 /** What a kill runs through once: never so often that V8 would compile it by itself. */
 const KILL_PATH = [
@@ -112,6 +113,12 @@ const KILL_PATH = [
   // No class, and called from several.
   { prototype: { outranks } },
 ];
+
+/** What finds the victim. */
+const SELECTION_PATH = [Selector, ProcessScan, PidFiles, PidWalk, FdBatch, Shortlist, Survey, AllocationClock];
+
+/** What each tick runs through, whatever it finds. */
+const TICK_PATH = [Guard, Witness, StateRecorder, PageWriter, Cadence, PollSet, Hooks, IncidentRecorder, PressureRules];
 
 /** The kernel may deliver the guard's signal to itself through another thread: this long it waits for the end. */
 const SIGNAL_ARRIVES_MS = 200;
@@ -189,6 +196,8 @@ export interface PreparedGuard {
   /** As long as it takes until it is compiled, or once. */
   rehearseRules: (whole: boolean) => Promise<void>;
   rehearseKills: (whole: boolean) => Promise<void>;
+  /** Has the cadence know what a tick takes now that it is compiled. */
+  measureTick: () => void;
 }
 
 /**
@@ -244,7 +253,12 @@ export function prepareGuard(
   const aftermath = instruments === null ? null : new Aftermath(policy, log, instruments);
   warnOfHiddenProcesses(log, options.procfs);
   trySelection(log, selector);
-  const cadence = new Cadence(measureTick(sampler), new ThreadCpuTime(), options.waitMsMax, availableParallelism());
+  const cadence = new Cadence(
+    measureTick(sampler, false),
+    new ThreadCpuTime(),
+    options.waitMsMax,
+    availableParallelism(),
+  );
   const { witness, rehearsed } = openWitnesses(options, { ...policy, selection }, hooks, {
     log,
     sampler,
@@ -296,6 +310,7 @@ export function prepareGuard(
       await kills?.run();
       await rehearseAftermath(headroom, instruments, log, watch, whole);
     },
+    measureTick: () => cadence.setTickCost(measureTick(sampler, true)),
     rehearseCadence: () => rehearseCadence(sampler.memory, watch),
     rehearseRules: async (whole) => {
       if (rules !== null) await rehearseRules(ruleList, options.procfs, sampler.memory, selector, watch, whole);
@@ -308,33 +323,43 @@ export async function sealGuard(prepared: PreparedGuard, log: Log): Promise<void
   const { guard, state, watch, selector, shortlist } = prepared;
   // As in a reload.
   guard.takesTurns = true;
-  let passes = COMPILE_PASSES;
+  let learns = true;
+  const pass = async (learning: boolean): Promise<void> => {
+    if (!learning) compileAtNextCall(KILL_PATH);
+    await prepared.rehearseKills(learning);
+    // It lets go of the children.
+    await turn();
+    if (!learning) compileAtNextCall(SELECTION_PATH);
+    await rehearseSelection(selector, watch, !learning);
+    if (shortlist !== null)
+      await rehearseShortlist(shortlist, selector, watch, learning ? SWEEPS_TO_LEARN : SWEEPS_AGAIN);
+    if (!learning) compileAtNextCall(TICK_PATH);
+    await rehearseTicks(watch, learning ? LEARN_MS_MAX : COMPILE_MS_MAX);
+  };
   const compile = async (): Promise<void> => {
     await prepared.rehearseCadence();
     rehearseNumbers();
     rehearseRanking(prepared.selection);
     await prepared.rehearseRules(true);
-    // What was compiled while the first kill was under way has not seen all of it, and is thrown away by the second.
-    for (let pass = 0; pass < passes; pass++) {
-      if (pass > 0) compileAtNextCall(KILL_PATH);
-      await prepared.rehearseKills(true);
-      // It lets go of the children.
-      await turn();
-      await rehearseSelection(selector, watch);
-      if (shortlist !== null) await rehearseShortlist(shortlist, selector, watch, SWEEPS_UNTIL_COMPILED);
-      await rehearseTicks(watch, COMPILE_MS_MAX);
-    }
-    // If some of it has to be compiled again, once is enough.
-    passes = 1;
+    // What is compiled while a first kill is under way has not seen all of it, and would be thrown away by the second.
+    if (learns) await pass(true);
+    await pass(false);
+    // What has been thrown away after all, by what came later.
+    compileAtNextCall([...KILL_PATH, ...SELECTION_PATH, ...TICK_PATH]);
+    await prepared.rehearseKills(false);
+    // If some of it has to be compiled again, what it is called with is known.
+    learns = false;
   };
-  const touch = async (): Promise<boolean> => {
+  const touch = async (): Promise<void> => {
     await prepared.rehearseKills(false);
     await prepared.rehearseRules(false);
-    selector.select();
-    if (shortlist !== null) await rehearseShortlist(shortlist, selector, watch, SWEEPS_ONCE);
-    return rehearseTicks(watch, CHECK_MS_MAX);
+    // The full scan is what a kill has just done.
+    if (shortlist === null) selector.select();
+    else await rehearseShortlist(shortlist, selector, watch, SWEEPS_ONCE);
   };
-  const result = await seal(compile, touch, () => watch.look());
+  const isDone = (): Promise<boolean> => rehearseTicks(watch, CHECK_MS_MAX);
+  const result = await seal(compile, touch, isDone, () => watch.look());
+  prepared.measureTick();
   sayLockProblem(log, result);
   state.sealed(result);
   await turn();

@@ -9,7 +9,7 @@ const DIRENT_RECLEN_OFFSET = 16;
 const DIRENT_NAME_OFFSET = 19;
 
 /* PID_MAX_LIMIT is 4,194,304; anything far above is no pid. */
-const PID_MAX = 99_999_999;
+export const PID_MAX = 99_999_999;
 
 export class PidWalk {
   private readonly dirents = fixedBuffer(DIRENT_BYTES);

@@ -52,7 +52,7 @@ import {
   PID_STATUS,
   type PidFiles,
 } from './pid-files.js';
-import { PidWalk } from './pid-walk.js';
+import { PID_MAX, PidWalk } from './pid-walk.js';
 
 /** The admin's patterns on the name; null where there is none. */
 export interface NamePatterns {
@@ -113,6 +113,9 @@ export class ProcessScan {
   readonly needsProtection: boolean;
   /** The marks of what may raise a process's score; see `scoreBound`. */
   readonly preferrers: number;
+  /** Of more rows than these, walks take in `onlyPid` alone. */
+  private rowsMax = PID_MAX;
+  private onlyPid = 0;
 
   constructor(
     private readonly files: PidFiles,
@@ -132,6 +135,12 @@ export class ProcessScan {
     this.needsBias = matchers?.biases === true;
     this.needsProtection = matchers?.protects === true;
     this.preferrers = (prefer === null ? 0 : MARK_NAMED) | (matchers?.prefers === true ? MARK_BIASED : 0);
+  }
+
+  /** Has walks take in the first few processes and `pid`, and nobody else (for the rehearsal). */
+  shorten(rowsMax: number, pid: number): void {
+    this.rowsMax = rowsMax;
+    this.onlyPid = pid;
   }
 
   /** Fills `table` with all processes, in the order of the directory (by pid). Returns 0, or -errno if it can't be listed. */
@@ -330,6 +339,7 @@ export class ProcessScan {
     for (;;) {
       const pid = this.pids.next();
       if (pid <= 0) return pid;
+      if (table.count >= this.rowsMax && pid !== this.onlyPid) continue;
       if (what === 'oom_score') this.addScore(table, pid);
       else if (what === 'memory') this.addMemory(table, pid);
       else this.addProcess(table, pid);

@@ -55,12 +55,33 @@ describe('Cadence', () => {
     const at = (headroomMib: number, nowMs: number): number => waitAfter(cadence, above(headroomMib), nowMs);
     expect(at(1, 0)).toBe(5); // the first sample is no fall
     expect(at(1, 5)).toBe(5);
-    expect(at(0.5, 10)).toBe(2);
-    expect(at(0.5, 500)).toBe(2);
-    expect(at(0.4, 600)).toBe(2); // 100 KiB: noise, the second goes on
-    expect(at(0.4, 1009)).toBe(2);
+    expect(at(0.5, 10)).toBe(1);
+    expect(at(0.5, 500)).toBe(1);
+    expect(at(0.4, 600)).toBe(1); // 100 KiB: noise, the second goes on
+    expect(at(0.4, 1009)).toBe(1);
     expect(at(0.4, 1010)).toBe(5);
     expect(at(9, 1020)).toBe(5); // rising
+  });
+
+  it('looks as often while processes get memory that was not available: what the CPUs had on their lists', () => {
+    const cadence = new Cadence(TICK_COST_MS, STOPPED);
+    const stands = above(5);
+    const at = (grownMib: number, nowMs: number): number =>
+      waitAfter(cadence, { ...stands, anonPagesKib: stands.anonPagesKib + grownMib * MIB }, nowMs);
+    expect(at(0, 0)).toBe(5); // the first sample is no rise
+    expect(at(0.1, 5)).toBe(5); // noise
+    expect(at(0.5, 10)).toBe(1);
+    expect(at(0.5, 1009)).toBe(1);
+    expect(at(0.5, 1010)).toBe(5);
+    expect(at(0, 1020)).toBe(5); // given back
+  });
+
+  it('takes what a tick costs once it is known better', () => {
+    const cadence = new Cadence(0.6, STOPPED);
+    expect(waitAfter(cadence, above(1), 0)).toBe(60);
+    cadence.setTickCost(0.09);
+    expect(waitAfter(cadence, above(1), 60)).toBe(9);
+    expect(waitAfter(cadence, above(0.5), 10_000)).toBe(1);
   });
 
   describe('where the admin allows longer waits', () => {
@@ -108,8 +129,9 @@ describe('Cadence', () => {
 
   it.each([
     // tick's CPU time in ms, the floor while memory stands and while it falls
-    [0.036, 5, 2],
-    [0.09, 9, 2],
+    [0.036, 5, 1],
+    [0.09, 9, 1],
+    [0.12, 12, 2],
     [0.6, 60, 6],
     [30, 1000, 300],
   ])(
@@ -175,7 +197,7 @@ describe('Cadence', () => {
         cpu.usedMs += 0.1295;
       }
       expect(cadence.waitMs).toBe(13);
-      expect(waitAfter(cadence, above(0.5), nowMs)).toBe(2);
+      expect(waitAfter(cadence, above(0.5), nowMs)).toBe(1);
     });
   });
 
@@ -229,7 +251,7 @@ describe('Cadence', () => {
   const kib = fc.integer({ min: 0, max: 2 ** 40 });
   const percent = fc.double({ min: 0, max: 100, noNaN: true });
 
-  it('is a whole number from 2 to 1000, whatever it is shown', () => {
+  it('is a whole number from 1 to 1000, whatever it is shown', () => {
     const levels = fc.record({ memAvailableKib: kib, anonPagesKib: kib, swapTotalKib: kib, swapFreeKib: kib });
     fc.assert(
       fc.property(fc.array(levels, { minLength: 1, maxLength: 4 }), percent, percent, (samples, mem, swap) => {
@@ -238,7 +260,7 @@ describe('Cadence', () => {
           const limits = { memTermPercent: mem, memKillPercent: swap, swapTermPercent: swap, swapKillPercent: mem };
           cadence.observe(sample, limits, index % 2 === 1, { ms: index * 3 });
           const wait = cadence.waitMs;
-          expect(Number.isInteger(wait) && wait >= 2 && wait <= 1000).toBe(true);
+          expect(Number.isInteger(wait) && wait >= 1 && wait <= 1000).toBe(true);
         }
       }),
     );
