@@ -9,7 +9,7 @@
  * The floor decides what standing right above the limit costs: at most 1 % of a core. It begins as what a wake-up and a
  * sample take (36 us of CPU on one machine, 100 on another), and then it is measured while memory stands: what the thread has used since,
  * for each of so many ticks, with all that belongs to them (sweeps, the state page, PSI rules) and with the caches as cold as they are.
- * While memory falls the floor is 1 ms, at most 10 % of a core, but only for as long as it falls. It falls where MemAvailable does, and where
+ * While memory falls the floor is 1 ms, at most 15 % of a core, but only for as long as it falls. It falls where MemAvailable does, and where
  * AnonPages rises: what the kernel keeps free on the CPUs' own lists (100 MiB after a large process has ended, measured) does not count
  * as available, so that a hog which gets its pages from there shows in AnonPages only, until they are used up.
  *
@@ -39,7 +39,7 @@ const STANDING_SHARE_MAX = 0.01;
 const WAIT_MEASURED_MS_MAX = 25;
 /** As many ticks near the limit are measured together: a third of a second and more. */
 const MEASURED_TICKS = 32;
-const FALLING_SHARE_MAX = 0.1;
+const FALLING_SHARE_MAX = 0.15;
 
 /** A fall between two samples (or a rise of AnonPages) from which on memory counts as falling: 5 ms of 50 MiB/s. */
 const FALL_KIB_MIN = 256;
