@@ -15,7 +15,8 @@ const SCENARIO = path.join(ROOT, 'test/support/scenario.mjs');
 export const SETTLE_MS = 2000;
 const PHASE_MS = 200;
 const HEADROOM_MIB = 300;
-const HOG_MIB = 900;
+/** The headroom, and what the CPUs keep on their lists of what has been freed before (300 MiB and more, measured): MemAvailable does not show it. */
+const HOG_MIB = 1500;
 const RUN_MS_MAX = 90_000;
 
 /**
