@@ -118,6 +118,11 @@ export class Cadence {
     this.fallingMs = floorMs(WAIT_FALLING_MS_MIN, ms / FALLING_SHARE_MAX);
   }
 
+  /** Has what is measured next come out so much dearer, ms: for the rehearsal, in which a tick may never cost enough to matter. */
+  addCost(ms: number): void {
+    this.usedMs -= ms;
+  }
+
   /**
    * Takes in a sample. The limits that come next are SIGTERM's, or SIGKILL's while a victim is asked (`asked`).
    * The numbers with fractions stay in this one function: handed from one to the next they would be garbage.

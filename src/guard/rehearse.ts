@@ -100,9 +100,11 @@ const WHOLE_CORE = { sweepShare: 1 };
 const NO_SWEEP = { sweepShare: 0 };
 
 /** As many as it takes until `observe` is compiled. */
-const CADENCE_SAMPLES = 600;
+const CADENCE_SAMPLES = 1000;
 /** In turns: so many in which memory falls to nothing, and so many in which it stands there. */
 const CADENCE_SAMPLES_PER_FALL = 100;
+/** More than is affordable at the shortest wait, and twice as much more than at the longest: both are seen, and nothing. */
+const DEAR_TICK_MS = 0.2;
 
 /** With fractions. */
 const SOME_LIMITS: Limits = { memTermPercent: 5.5, memKillPercent: 3, swapTermPercent: 100, swapKillPercent: 7.5 };
@@ -436,6 +438,7 @@ export async function rehearseCadence(memory: Meminfo, watch: Watch): Promise<vo
     seen.memAvailableKib = Math.floor(memory.memAvailableKib * left);
     seen.swapFreeKib = Math.floor(memory.swapFreeKib * left);
     now.ms += (sample % 7) * 10.25;
+    cadence.addCost(DEAR_TICK_MS * (Math.floor(sample / CADENCE_SAMPLES_PER_FALL) % 3));
     cadence.observe(seen, SOME_LIMITS, sample % 3 === 0, now);
     await watch.rest();
   }

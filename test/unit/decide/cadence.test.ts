@@ -84,6 +84,15 @@ describe('Cadence', () => {
     expect(waitAfter(cadence, above(0.5), 10_000)).toBe(1);
   });
 
+  it('measures what is added as if ticks had cost it', () => {
+    const cadence = new Cadence(TICK_COST_MS, new UsedCpu());
+    for (let nowMs = 0; nowMs < 2000; nowMs += 10) {
+      cadence.addCost(0.13);
+      waitAfter(cadence, above(1), nowMs);
+    }
+    expect(cadence.waitMs).toBe(13);
+  });
+
   describe('where the admin allows longer waits', () => {
     const waitOf = (headroomMib: number, cpus: number, waitMsMax = 3000): number =>
       waitAfter(new Cadence(TICK_COST_MS, STOPPED, waitMsMax, cpus), above(headroomMib), 0);
