@@ -70,8 +70,8 @@ const TICKS_AFTER_KILL = 3;
 
 /**
  * Ticks are rehearsed until some batches in a row have made no garbage: then all that they call is compiled. Between two
- * batches time passes, because what a tick does now and then (measure a rate, report) has to have been seen too. 10
- * to 15 batches here; bounded in time for slow machines.
+ * batches time passes, because what a tick does now and then (measure a rate, report) has to have been seen too. 5
+ * to 10 batches here; bounded in time for slow machines.
  */
 const TICKS_PER_BATCH = 200;
 const CLEAN_BATCHES = 3;
@@ -103,7 +103,7 @@ const NO_SWEEP = { sweepShare: 0 };
 const CADENCE_SAMPLES = 1000;
 /** In turns: so many in which memory falls to nothing, and so many in which it stands there. */
 const CADENCE_SAMPLES_PER_FALL = 100;
-/** More than is affordable at the shortest wait, and twice as much more than at the longest: both are seen, and nothing. */
+/** None, one or two of these are added to what each tick costs, in turns: affordable at the shortest wait, only at a longer one, or at none. */
 const DEAR_TICK_MS = 0.2;
 
 /** With fractions. */

@@ -231,6 +231,21 @@ describe('Shortlist', () => {
     expect(guard.select()).toEqual({ pid: 140, proved: false });
   });
 
+  it('shortened, still proves a clear lead and no other, and is as long as before afterwards', () => {
+    const second = plain(3_900_000);
+    const third = plain(3_800_000);
+    const machine = new FakeMachine([...CROWD, plain(4_000_000), second, third]);
+    const guard = guardOf(machine);
+    guard.shortlist.shorten(true);
+    guard.sweep();
+    expect(guard.select()).toEqual({ pid: 140, proved: true });
+    machine.grow(142, 300_000); // one of three, and two are kept
+    expect(guard.select()).toEqual({ pid: 142, proved: false });
+    guard.shortlist.shorten(false);
+    guard.sweep();
+    expect(guard.select()).toEqual({ pid: 142, proved: true });
+  });
+
   it('works without /proc/vmstat as if it were not there', () => {
     const machine = new FakeMachine([...CROWD, plain(4_000_000)]);
     writeFileSync(path.join(machine.root, 'vmstat'), 'nothing 1\n');

@@ -284,6 +284,19 @@ describe('ProcessScan.scanScores', () => {
     expect([scan.scanScores(table), table.count, table.marks[0]]).toEqual([0, 1, MARK_UNREADABLE]);
   });
 
+  it('shortened, takes in the first few and the one that is asked for, in all of its walks', () => {
+    const root = procTree([12, 13, 14, 15, 16].map((pid) => ({ pid })));
+    const { scan, table } = scanOf(root);
+    scan.shorten(2, 15);
+    const walks = [() => scan.scanScores(table), () => scan.scanMemory(table), () => scan.scan(table)];
+    for (const walk of walks) {
+      expect(walk()).toBe(0);
+      const pids = [...table.pid.subarray(0, table.count)];
+      expect(pids).toHaveLength(pids.indexOf(15) < 2 ? 2 : 3);
+      expect(pids).toContain(15);
+    }
+  });
+
   it('notices who goes between the walk and a closer look', () => {
     const root = procTree([{ pid: 12 }]);
     const { scan, table } = scanOf(root);
