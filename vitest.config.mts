@@ -8,8 +8,6 @@ export default defineConfig({
   test: {
     // One more than CI has cores: the command line tests wait for guards most of the time.
     maxWorkers: 3,
-    // Removing a tree of 5,000 processes takes more than 10 s on a busy disk.
-    hookTimeout: 60_000,
     projects: [
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], sequence: { groupOrder: 0 } } },
       { test: { name: 'cli', include: ['test/cli/**/*.test.ts'], testTimeout: 20_000, sequence: { groupOrder: 0 } } },
