@@ -5,8 +5,6 @@
  *   name        comm to take                        rateMibPerS  0: as fast as it can
  *   maxMib      where growing stops                 holdMs       how long it stays then (bounded: it ends by itself)
  *   onTerm      "exit", "ignore" or milliseconds after which it exits
- *   warm        touch all of maxMib once and give it back before being ready: on a virtual machine the first touch
- *               of a page is the host's work and slow (300 MiB/s here, 2 GiB/s afterwards)
  *   children    further hogs of maxMib/children each in the same process group
  *
  * It waits for a line on stdin before it grows: {"limitPercent", "basis"}, to note when MemAvailable crosses
@@ -26,7 +24,6 @@ const {
   onTerm = 'exit',
   adj = 1000,
   children = 0,
-  warm = false,
 } = options;
 
 const MIB = 1 << 20;
@@ -35,7 +32,6 @@ const CHUNK = MIB / 2;
 const libc = koffi.load(null);
 const prctl = libc.func('int prctl(int option, const char *name, long a, long b, long c)');
 const mmap = libc.func('void *mmap(void *addr, size_t length, int prot, int flags, int fd, int64_t offset)');
-const munmap = libc.func('int munmap(void *addr, size_t length)');
 const memset = libc.func('void *memset(void *memory, int byte, size_t length)');
 
 const nowMs = () => Number(process.hrtime.bigint()) / 1e6;
@@ -97,11 +93,6 @@ function grow() {
   setImmediate(grow);
 }
 
-if (warm) {
-  const memory = reserve();
-  memset(memory, 1, maxMib * MIB);
-  munmap(memory, maxMib * MIB);
-}
 tell('ready');
 process.stdin.once('data', (line) => {
   limit = JSON.parse(line);
