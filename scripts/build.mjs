@@ -8,17 +8,21 @@ import { build } from 'esbuild';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
 
-/** src/main.ts imports src/cli/commands.ts when it has to: a bundle of its own beside its own. */
-const commandsApart = {
-  name: 'commands apart',
+/** The guard imports these when it has to: bundles of their own beside its own. */
+const apart = {
+  name: 'apart',
   setup: (bundling) =>
-    bundling.onResolve({ filter: /\/cli\/commands\.js$/ }, () => ({ path: './commands.cjs', external: true })),
+    bundling.onResolve({ filter: /\/(commands|command-line)\.js$/ }, ({ path }) => ({
+      path: `./${path.slice(path.lastIndexOf('/') + 1, -'.js'.length)}.cjs`,
+      external: true,
+    })),
 };
 
 await build({
   entryPoints: {
     main: 'src/main.ts',
     commands: 'src/cli/commands.ts',
+    'command-line': 'src/cli/command-line.ts',
     config: 'src/config/main.ts',
     balloon: 'src/drill/balloon.ts',
     exporter: 'src/cli/exporter-program.ts',
@@ -31,7 +35,9 @@ await build({
   format: 'cjs',
   target: 'node20',
   packages: 'external',
-  plugins: [commandsApart],
+  plugins: [apart],
+  // By require, which can forget what it has loaded (src/guard/forget-module.ts).
+  supported: { 'dynamic-import': false },
   define: { PACKAGE_VERSION: JSON.stringify(version) },
   logLevel: 'warning',
   // V8 keeps a program's text: 0.2 MiB less of the guard's 9. `node --enable-source-maps bin/oom-backstop` shows the names again.

@@ -3,7 +3,6 @@
  * bin/oom-backstop and bin/earlyoom call this in their own process; nothing is spawned.
  */
 import { runGuard } from './cli/guard-command.js';
-import { helpText } from './cli/help.js';
 import type { Persona } from './shared/options.js';
 import { VERSION } from './shared/version.js';
 
@@ -14,8 +13,10 @@ export async function main(persona: Persona, args: readonly string[]): Promise<v
   const [first] = args;
   if (persona === 'oom-backstop' && first !== undefined) {
     if (first === '--version') return print(`oom-backstop v${VERSION}\n`);
-    if (first === '--help' || first === '-h' || (first === 'help' && args.length === 1))
+    if (first === '--help' || first === '-h' || (first === 'help' && args.length === 1)) {
+      const { helpText } = await import('./cli/command-line.js');
       return print(helpText(persona));
+    }
     if (COMMANDS.has(first)) {
       const { runCommand } = await import('./cli/commands.js');
       process.exitCode = await runCommand(args);

@@ -1,6 +1,7 @@
 /* The guard as a program: version line, options, start; a mistake ends it with its exit code. */
 import { writeFileSync, writeSync } from 'node:fs';
 import { getPriority, setPriority } from 'node:os';
+import { forgetModule } from '../guard/forget-module.js';
 import { openMeminfo, openProcfs } from '../guard/machine.js';
 import { logAsJson } from '../guard/open-log.js';
 import { thisProgram } from '../guard/reload.js';
@@ -8,20 +9,10 @@ import { prepareGuard, prepareProcess, startGuard } from '../guard/start.js';
 import type { Meminfo } from '../kernel/meminfo.js';
 import { Log } from '../report/log.js';
 import type { MemorySampler } from '../sample/memory-sampler.js';
-import { EXIT_OK, FatalError } from '../shared/exit.js';
+import { EXIT_OK, isFatal } from '../shared/exit.js';
 import type { Persona } from '../shared/options.js';
 import { EARLYOOM_VERSION, VERSION } from '../shared/version.js';
-import {
-  checksOnly,
-  configFileOf,
-  defaultSettings,
-  logFormatOf,
-  mayRun,
-  parseGuardOptions,
-  procfsOf,
-} from './guard-options.js';
-import { helpText } from './help.js';
-import { type Configured, readConfig } from './read-config.js';
+import type { Configured } from './read-config.js';
 
 const STDERR = 2;
 
@@ -34,7 +25,7 @@ export async function runGuard(persona: Persona, args: readonly string[]): Promi
     return await runOrThrow(persona, args, log);
   } catch (error) {
     log.release();
-    if (!(error instanceof FatalError)) throw error;
+    if (!isFatal(error)) throw error;
     log.quiet = false;
     for (const message of error.messages) {
       log.begin('fatal').foreign(message);
@@ -46,6 +37,8 @@ export async function runGuard(persona: Persona, args: readonly string[]): Promi
 }
 
 async function runOrThrow(persona: Persona, args: readonly string[], log: Log): Promise<number | null> {
+  const commandLine = await import('./command-line.js');
+  const { checksOnly, configFileOf, defaultSettings, logFormatOf, mayRun, parseGuardOptions, procfsOf } = commandLine;
   const checks = checksOnly(args, persona);
   if (checks) beExpendable();
   log.quiet = checks;
@@ -68,7 +61,7 @@ async function runOrThrow(persona: Persona, args: readonly string[], log: Log): 
   const meminfo = (): Meminfo => opened().memory;
   // earlyoom has no configuration file: whoever takes its place reads none.
   const readsConfig = persona === 'oom-backstop' && mayRun(args, persona);
-  const configured = readsConfig ? await readConfig(configFileOf(args, persona), meminfo) : null;
+  const configured = readsConfig ? await commandLine.readConfig(configFileOf(args, persona), meminfo) : null;
   const settings = configured?.settings ?? defaultSettings(persona);
   if (mayBeJson && json === null && settings.logFormat === 'json') await logAsJson(log, persona, leftWriter);
   log.release();
@@ -76,7 +69,7 @@ async function runOrThrow(persona: Persona, args: readonly string[], log: Log): 
   const request = parseGuardOptions(args, persona, log, meminfo, settings);
   if (request.kind === 'version') return EXIT_OK;
   if (request.kind === 'help') {
-    writeSync(STDERR, helpText(persona));
+    writeSync(STDERR, commandLine.helpText(persona));
     return EXIT_OK;
   }
   if (checks) {
@@ -85,6 +78,7 @@ async function runOrThrow(persona: Persona, args: readonly string[], log: Log): 
     prepareGuard({ ...request.options, ...harmless }, files, opened(), log);
     return EXIT_OK;
   }
+  forgetModule('command-line.cjs');
   startGuard(request.options, files, opened(), log, program);
   return null;
 }

@@ -30,6 +30,7 @@ export const EXIT_MEMINFO_NUMBER = 105;
 
 /** Ends the program before anything was touched: each of `messages` after "fatal: " (none for an empty one), and the exit code. */
 export class FatalError extends Error {
+  override readonly name = 'FatalError';
   readonly messages: readonly string[];
 
   constructor(
@@ -39,4 +40,9 @@ export class FatalError extends Error {
     super(messages.join('\n'));
     this.messages = messages.filter((message) => message !== '');
   }
+}
+
+/** Whether it is a FatalError, of this bundle or of another one (src/cli/command-line.ts), which has a class of its own. */
+export function isFatal(error: unknown): error is FatalError {
+  return error instanceof Error && error.name === 'FatalError';
 }

@@ -21,7 +21,7 @@ it('the guard loads neither a command nor what a command needs', async () => {
   const guard = await loadedWith('src/main.ts');
   expect(guard).toContain('src/guard/guard.ts');
   const needless =
-    /^src\/(check|explain|replay|exporter|observe)\/|^src\/cli\/(commands|run-program|exporter-program|\w+-command\.(?<!guard-command\.))|^(commander|prom-client)$/;
+    /^src\/(check|explain|replay|exporter|observe)\/|^src\/cli\/(commands|run-program|exporter-program|command-line|guard-options|help|getopt|read-config|\w+-command\.(?<!guard-command\.))|^(commander|prom-client)$/;
   expect(guard.filter((file) => needless.test(file))).toEqual([]);
 });
 
