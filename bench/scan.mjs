@@ -24,6 +24,7 @@
  * Two leaders, because a guard that reads lazily profits from a clear one: "far" has oom_score_adj 1000, twice
  * everybody else's score, so that no pattern (300 points) could make a difference; "close" has none, and is a few
  * points ahead, so that every name decides. The patterns match nobody. nohang has them as badness adjustments by name.
+ * Without patterns a floor stands beside them (support/scan-floor.c), which chooses nobody.
  * The crowd is all alike, the best case for earlyoom, which opens two files of each then, three with patterns (strace),
  * and up to four where scores or sizes rise with the pid.
  */
@@ -86,6 +87,16 @@ const GUARDS = [
 ];
 if (about.nohang !== null) GUARDS.push(nohang());
 
+/** Reads one file of each process: no measure for a choice by names. */
+const FLOOR = {
+  name: 'C floor',
+  program: compile(scratch, 'scan-floor'),
+  args: () => [],
+  begins: /^begins$/,
+  ends: /^ends$/,
+};
+const competitors = (patterns) => (patterns ? GUARDS : [...GUARDS, FLOOR]);
+
 function earlyoomLike(name, program) {
   const args = ['--dryrun', '-r', '0', '-m', '50,1', '-s', '100'];
   return {
@@ -133,12 +144,13 @@ async function choices(guard, patterns, count) {
 }
 
 async function measure(patterns) {
-  const samples = GUARDS.map(() => []);
+  const guards = competitors(patterns);
+  const samples = guards.map(() => []);
   for (let start = 0; start < STARTS; start++) {
-    for (const [index, guard] of GUARDS.entries())
+    for (const [index, guard] of guards.entries())
       samples[index].push(...(await choices(guard, patterns, runs / STARTS)));
   }
-  return GUARDS.map((guard, index) => ({
+  return guards.map((guard, index) => ({
     guard: guard.name,
     timeMs: summary(samples[index].map((sample) => sample.timeMs)),
     cpuMs: summary(samples[index].map((sample) => sample.cpuMs)),
@@ -164,12 +176,13 @@ for (const processes of sizes) {
 
 const cells = ({ min, median, max }) => `${median} (${min}–${max})`;
 function table(figure) {
-  const rows = [['', 'processes', ...GUARDS.map((guard) => guard.name), 'ours of earlyoom’s']];
+  const rows = [['', 'processes', ...competitors(false).map((guard) => guard.name), 'ours of earlyoom’s']];
   for (const { name } of CASES) {
     for (const [index, { processes, guards }] of results.filter((result) => result.case === name).entries()) {
       const [own, peer] = guards.map((guard) => guard[figure].median);
       const ratio = `${(own / peer).toFixed(2)} ×`;
-      rows.push([index === 0 ? name : '', processes, ...guards.map((guard) => cells(guard[figure])), ratio]);
+      const figures = competitors(false).map((_, column) => (guards[column] ? cells(guards[column][figure]) : ''));
+      rows.push([index === 0 ? name : '', processes, ...figures, ratio]);
     }
   }
   return markdown(rows);
