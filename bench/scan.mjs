@@ -6,8 +6,10 @@
  * In a PID namespace stand that many idle processes and one bigger one, the youngest, which is the victim
  * (support/crowd.c). All guards are told that memory is short by the same /proc/meminfo, a copy with other figures,
  * and none of them can kill: --dryrun, and nohang, which has no such thing, with a min_badness that nobody reaches.
- * So they choose again and again, earlyoom and nohang every 100 ms and ours every second. They and this script run at
- * nice -20, as guards do. Two figures of each choice:
+ * So they would choose again and again, earlyoom and nohang every 100 ms and ours every second; but all are stopped (SIGSTOP)
+ * but for the one that is to choose, which takes turns choice by choice: the host's speed changes within seconds (measured: by a third), and so
+ * they all rest for as long, too. Ours sweeps on for a millisecond at each tick, so that beside few processes, or after some 20 choices beside
+ * 2,000, it would choose from a shortlist: then it is quicker than the floor. They and this script run at nice -20, as guards do. Two figures of each choice:
  *
  *   time    between two lines that the guard prints just before and just after it: "low memory!" and "sending SIGTERM",
  *           "STARTING implement" and "Recheck memory" of nohang; stamped to some 10 us (support/stamp.c)
@@ -19,7 +21,7 @@
  * Debug mode, in which ours and earlyoom print the time themselves, would not do: earlyoom prints a line for each
  * process from within the scan. Nor would strace, which costs several times what it measures. The first choices after
  * a start are not counted: the kernel has made the /proc entries that it keeps by then, and ours has compiled what it
- * runs, as it has when it counts (it rehearses). Each guard is started twice for each cell, in turns.
+ * runs, as it has when it counts (it rehearses). Each guard is started twice for each cell.
  *
  * Two leaders, because a guard that reads lazily profits from a clear one: "far" has oom_score_adj 1000, twice
  * everybody else's score, so that no pattern (300 points) could make a difference; "close" has none, and is a few
@@ -122,33 +124,47 @@ function nohang() {
   };
 }
 
-/** Starts `guard` and watches it choose `count` times. */
-async function choices(guard, patterns, count) {
+/** Starts `guard`, and stops it when it has made the choices that do not count. */
+async function startStopped(guard, patterns) {
   // Or Python would keep its lines for a while.
   const said = await Said.start(stamp, guard.program, guard.args(patterns), { PYTHONUNBUFFERED: '1' });
-  const samples = [];
   await sleep(SETTLE_MS);
-  let end = await said.line(guard.ends, said.lines.length);
+  await said.line(guard.ends, said.lines.length);
   await sleep(RESTS_MS);
-  let cpu = cpuMs(said.pid);
-  while (samples.length < count) {
-    const begin = await said.line(guard.begins, end.index);
-    end = await said.line(guard.ends, begin.index);
-    await sleep(RESTS_MS);
-    const cpuNow = cpuMs(said.pid);
-    samples.push({ timeMs: end.atMs - begin.atMs, cpuMs: cpuNow.all - cpu.all, mainCpuMs: cpuNow.main - cpu.main });
-    cpu = cpuNow;
-  }
-  await said.stop();
-  return samples;
+  process.kill(said.pid, 'SIGSTOP');
+  return said;
+}
+
+/** Lets a stopped guard make one choice. */
+async function choice(guard, said) {
+  const cpuBefore = cpuMs(said.pid);
+  const seen = said.lines.length;
+  process.kill(said.pid, 'SIGCONT');
+  const begin = await said.line(guard.begins, seen);
+  const end = await said.line(guard.ends, begin.index);
+  await sleep(RESTS_MS);
+  process.kill(said.pid, 'SIGSTOP');
+  const cpu = cpuMs(said.pid);
+  return {
+    timeMs: end.atMs - begin.atMs,
+    cpuMs: cpu.all - cpuBefore.all,
+    mainCpuMs: cpu.main - cpuBefore.main,
+  };
 }
 
 async function measure(patterns) {
   const guards = competitors(patterns);
   const samples = guards.map(() => []);
   for (let start = 0; start < STARTS; start++) {
-    for (const [index, guard] of guards.entries())
-      samples[index].push(...(await choices(guard, patterns, runs / STARTS)));
+    const started = [];
+    for (const guard of guards) started.push(await startStopped(guard, patterns));
+    for (let run = 0; run < runs / STARTS; run++) {
+      for (const [index, guard] of guards.entries()) samples[index].push(await choice(guard, started[index]));
+    }
+    for (const said of started) {
+      process.kill(said.pid, 'SIGCONT');
+      await said.stop();
+    }
   }
   return guards.map((guard, index) => ({
     guard: guard.name,
