@@ -1,5 +1,6 @@
-// Builds the bundles, tree-shaken, with all packages left to node_modules: dist/main.cjs, the guard; dist/commands.cjs,
-// the commands besides it, apart because the source of whatever is loaded stays in memory; dist/config.cjs, which
+// Builds the bundles, tree-shaken, with all packages left to node_modules: dist/main.cjs, the guard; dist/command-line.cjs, which reads its
+// command line and is forgotten then (src/guard/forget-module.ts), and dist/commands.cjs, the commands besides it, both apart because the
+// source of whatever is loaded stays in memory; dist/config.cjs, which
 // reads configuration files in a process of its own (src/config/main.ts); dist/balloon.cjs, the victim of a drill
 // (src/drill/balloon.ts); dist/log.cjs, which writes the log as JSON (src/log-writer/main.ts); and dist/exporter.cjs, the
 // exporter, which bin/oom-backstop starts without any of the others. CommonJS, because it starts faster and the bins need no file extension for it.
