@@ -13,7 +13,7 @@
  *
  *   time    between two lines that the guard prints just before and just after it: "low memory!" and "sending SIGTERM",
  *           "STARTING implement" and "Recheck memory" of nohang; stamped to some 10 us (support/stamp.c)
- *   CPU     what all its threads used (schedstat) from the rest after one choice to the rest after the next: busy
+ *   CPU     what all its threads used (schedstat) while it was not stopped: busy
  *           neighbours make time longer, CPU hardly. It has the whole round in it, a constant that `--sizes 1` shows:
  *           0.3 ms of earlyoom's, 0.9 of nohang's, 1 to 3 of ours, of which V8's compiler, on a thread of its own, is
  *           the part that changes

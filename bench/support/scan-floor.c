@@ -12,7 +12,7 @@
 /* As many files are closed together. */
 enum { BATCH = 8 };
 
-static char dirents[32768];
+static char dirents[4096];
 static int fds[BATCH];
 static int open_files;
 

@@ -11,7 +11,7 @@ import { compilePatterns, openMeminfo, openProcfs } from '../guard/machine.js';
 import type { Meminfo } from '../kernel/meminfo.js';
 import { Line } from '../report/line.js';
 import type { LineKind } from '../report/log.js';
-import { FatalError } from '../shared/exit.js';
+import { isFatal } from '../shared/exit.js';
 import type { GuardOptions, PatternTexts, Persona, Settings } from '../shared/options.js';
 import { wrap } from '../shared/wrap.js';
 import { configFileOf, defaultSettings, examineGuardOptions, type OptionLog, procfsOf } from './guard-options.js';
@@ -79,7 +79,7 @@ async function check(args: readonly string[], persona: Persona): Promise<Checked
     const findings = examine(facts, options, messages);
     return { document: { policy: policyOf(options, memory), findings, verdict: verdictOf(findings) }, memory };
   } catch (error) {
-    if (!(error instanceof FatalError)) throw error;
+    if (!isFatal(error)) throw error;
     return { document: nothingToExamine(error.messages.join('; ')), memory: null };
   }
 }
@@ -96,7 +96,7 @@ async function settingsFor(
     const configured = await readConfig(configFileOf(args, persona), () => memory);
     return { settings: configured?.settings ?? settings, wrong: [] };
   } catch (error) {
-    if (!(error instanceof FatalError)) throw error;
+    if (!isFatal(error)) throw error;
     return { settings, wrong: [...error.messages] };
   }
 }
@@ -115,7 +115,7 @@ function dropWrongPatterns(options: GuardOptions): string[] {
       compilePatterns({ prefer: null, avoid: null, ignore: null, [which]: options.patterns[which] }, false);
       return [];
     } catch (error) {
-      if (!(error instanceof FatalError)) throw error;
+      if (!isFatal(error)) throw error;
       options.patterns[which] = null;
       return [`--${which}: ${error.message}`];
     }

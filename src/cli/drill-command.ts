@@ -11,7 +11,7 @@ import { type DrillResult, drill } from '../drill/drill.js';
 import { crossedByBalloon, type DrillFacts, nameOf, SIZE_KIB_MAX, SIZE_KIB_MIN } from '../drill/plan.js';
 import { compilePatterns, openMeminfo } from '../guard/machine.js';
 import { Log } from '../report/log.js';
-import { FatalError } from '../shared/exit.js';
+import { FatalError, isFatal } from '../shared/exit.js';
 import type { GuardOptions } from '../shared/options.js';
 import type { RankedProcess } from '../shared/ranked-process.js';
 import { defaultSettings, parseGuardOptions } from './guard-options.js';
@@ -84,7 +84,7 @@ export function drillCommand(write: (text: string) => void, exitWith: (exitCode:
         write(flags.json === true ? `${safeJson(document)}\n` : safeLines(textOf(document)));
         exitWith(document.ok ? EXIT_WORKED : EXIT_FAILED);
       } catch (error) {
-        if (!(error instanceof FatalError)) throw error;
+        if (!isFatal(error)) throw error;
         throw new FatalError(EXIT_DRILL_USAGE, ...error.messages);
       }
     });

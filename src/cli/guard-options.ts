@@ -11,7 +11,7 @@ import { WAIT_MS_MAX } from '../decide/cadence.js';
 import { DEFAULT_KILL_AFTER_MS } from '../decide/ladder.js';
 import type { Meminfo } from '../kernel/meminfo.js';
 import type { LineKind, Log } from '../report/log.js';
-import { EXIT_MEM_LIMIT, EXIT_PARAMETER, EXIT_SWAP_LIMIT, EXIT_USAGE, FatalError } from '../shared/exit.js';
+import { EXIT_MEM_LIMIT, EXIT_PARAMETER, EXIT_SWAP_LIMIT, EXIT_USAGE, FatalError, isFatal } from '../shared/exit.js';
 import type { Limits } from '../shared/limits.js';
 import { LOG_FORMATS, type LogFormat } from '../shared/log-record.js';
 import { NO_MATCHING } from '../shared/matching.js';
@@ -374,7 +374,7 @@ export function examineGuardOptions(
       const end = reader.takeToken(token);
       return end === null ? [] : [`--${end.kind}: the guard says what it is asked for and ends`];
     } catch (error) {
-      if (!(error instanceof FatalError)) throw error;
+      if (!isFatal(error)) throw error;
       return [...error.messages];
     }
   });

@@ -4,7 +4,7 @@
  */
 import { writeSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { EXIT_OK, EXIT_USAGE, FatalError } from '../shared/exit.js';
+import { EXIT_OK, EXIT_USAGE, isFatal } from '../shared/exit.js';
 
 const STDOUT = 1;
 const STDERR = 2;
@@ -46,7 +46,7 @@ export async function runProgram(
     await program.parseAsync(args, { from: 'user' });
     return exitCode;
   } catch (error) {
-    if (error instanceof FatalError) {
+    if (isFatal(error)) {
       for (const message of error.messages) writeAll(STDERR, `fatal: ${printable(message)}\n`);
       return error.exitCode;
     }
