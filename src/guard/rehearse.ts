@@ -20,7 +20,7 @@
  */
 import { existsSync } from 'node:fs';
 import { Moment, monotonicMs, ThreadCpuTime, threadCpuMs } from '../../native-shims/clock.js';
-import { compileAtNextCall } from '../../native-shims/engine.js';
+import { compileFromNextCall, isCompiling } from '../../native-shims/engine.js';
 import { turn } from '../../native-shims/event-loop.js';
 import { close, O_RDONLY, open } from '../../native-shims/files.js';
 import { cString } from '../../native-shims/libc.js';
@@ -86,8 +86,9 @@ export const CHECK_MS_MAX = 200;
 const REST_FACTOR = 2;
 const REST_MS_MAX = 200;
 const BETWEEN_LOOKS_MS = 10;
-/** While another process is waited for. */
+/** While another process is waited for, or the compiler. */
 const LATER_MS = 2;
+const COMPILATION_MS_MAX = 10_000;
 /** A step that can be divided takes no more without a rest. */
 const STEP_MS_MAX = 20;
 
@@ -222,6 +223,12 @@ export class Watch {
   async stay(): Promise<void> {
     while (this.guard.busy) if (this.guard.tick()) await turn();
     this.stepMs = monotonicMs();
+  }
+
+  /** Until what V8's thread was asked for is compiled: 0.1 s here, seconds on a slow machine. Meanwhile memory is looked at. */
+  async untilCompiled(): Promise<void> {
+    const untilMs = monotonicMs() + COMPILATION_MS_MAX;
+    while (isCompiling() && monotonicMs() < untilMs) await this.lookLater();
   }
 
   /** Looks so often, or until Node's event loop is to have a turn. Returns whether it came to the end. */
@@ -433,7 +440,7 @@ export async function rehearseCadence(memory: Meminfo, watch: Watch): Promise<vo
   const now = new Moment();
   for (let sample = 0; sample < CADENCE_SAMPLES; sample++) {
     // What is done once in so many samples would not be compiled for long.
-    if (sample === CADENCE_SAMPLES / 2) compileAtNextCall([Cadence, ThreadCpuTime]);
+    if (sample === CADENCE_SAMPLES / 2) compileFromNextCall([Cadence, ThreadCpuTime], 0);
     const left = Math.max(0, 1 - (sample % (2 * CADENCE_SAMPLES_PER_FALL)) / CADENCE_SAMPLES_PER_FALL);
     seen.memAvailableKib = Math.floor(memory.memAvailableKib * left);
     seen.swapFreeKib = Math.floor(memory.swapFreeKib * left);
@@ -477,7 +484,7 @@ export async function rehearseRules(
   const moved = new RuleWatch(DEFAULT_RULE);
   for (let look = 0; look < (whole ? RULE_LOOKS : RULE_LOOKS_ONCE) && monotonicMs() < untilMs; look++) {
     // Early enough for a slow machine, and more than once: what was compiled too soon is thrown away by what comes next.
-    if (whole && look % RULE_LOOKS_PER_COMPILATION === RULE_LOOKS_PER_COMPILATION - 1) compileAtNextCall(RULE_PATH);
+    if (whole && look % RULE_LOOKS_PER_COMPILATION === RULE_LOOKS_PER_COMPILATION - 1) compileFromNextCall(RULE_PATH);
     // Far, near and below the bound; time with fractions, a second and more apart at times.
     low.memAvailableKib = Math.floor((memory.memAvailableKib * (look % 8)) / 8);
     now.ms += look % 5 === 0 ? RULE_FAR_APART_MS : RULE_APART_MS;

@@ -6,7 +6,7 @@
 import { accessSync, constants, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, getPriority, release, setPriority } from 'node:os';
 import { monotonicMs, ThreadCpuTime, threadCpuMs } from '../../native-shims/clock.js';
-import { compileAtNextCall } from '../../native-shims/engine.js';
+import { compileAtNextCall, compileFromNextCall } from '../../native-shims/engine.js';
 import { strerror } from '../../native-shims/errno.js';
 import { eventLoopFd, turn } from '../../native-shims/event-loop.js';
 import { FdBatch } from '../../native-shims/fd-batch.js';
@@ -325,16 +325,19 @@ export async function sealGuard(prepared: PreparedGuard, log: Log): Promise<void
   guard.takesTurns = true;
   let learns = true;
   const pass = async (learning: boolean): Promise<void> => {
-    if (!learning) compileAtNextCall(KILL_PATH);
+    if (!learning) compileFromNextCall(KILL_PATH);
     await prepared.rehearseKills(learning);
+    await watch.untilCompiled();
     // It lets go of the children.
     await turn();
-    if (!learning) compileAtNextCall(SELECTION_PATH);
+    if (!learning) compileFromNextCall(SELECTION_PATH);
     await rehearseSelection(selector, watch, !learning);
     if (shortlist !== null)
       await rehearseShortlist(shortlist, selector, watch, learning ? SWEEPS_TO_LEARN : SWEEPS_AGAIN);
-    if (!learning) compileAtNextCall(TICK_PATH);
+    await watch.untilCompiled();
+    if (!learning) compileFromNextCall(TICK_PATH);
     await rehearseTicks(watch, learning ? LEARN_MS_MAX : COMPILE_MS_MAX);
+    await watch.untilCompiled();
   };
   const compile = async (): Promise<void> => {
     await prepared.rehearseCadence();
@@ -344,9 +347,10 @@ export async function sealGuard(prepared: PreparedGuard, log: Log): Promise<void
     // What is compiled while a first kill is under way has not seen all of it, and would be thrown away by the second.
     if (learns) await pass(true);
     await pass(false);
-    // What has been thrown away after all, by what came later.
+    // What the thread has left out, and what has been thrown away after all, by what came later.
     compileAtNextCall([...KILL_PATH, ...SELECTION_PATH, ...TICK_PATH]);
     await prepared.rehearseKills(false);
+    await watch.untilCompiled();
     // If some of it has to be compiled again, what it is called with is known.
     learns = false;
   };

@@ -60,7 +60,8 @@ start_guard() {
 }
 
 # settle GUARD: until it has done its start: for a second it spent less than a fifth on the CPU or waiting for the disk.
-# At most 8 s. This second is also what the heartbeat's gaps need before the hog (analyze.mjs counts from half a second).
+# At most 40 s: on a slow host our own guard takes 15 and more until it is sealed, and what happens to a guard that starts is another
+# case (guard-restarted). This second is also what the heartbeat's gaps need before the hog (analyze.mjs counts from half a second).
 settle() {
   if [ "$1" = none ]; then
     sleep 1
@@ -68,7 +69,7 @@ settle() {
   fi
   local cgroup busy last=0 quiet=0
   cgroup=/sys/fs/cgroup$(systemctl show -p ControlGroup --value "$(guard_unit "$1")") # nohang has a slice of its own
-  for _ in {1..16}; do
+  for _ in {1..80}; do
     busy=$(awk '/^usage_usec/{sum+=$2} /^some/{sub(/.*total=/,"");sum+=$0} END{print sum}' "$cgroup"/{cpu.stat,io.pressure})
     if [ $((busy - last)) -lt 100000 ]; then quiet=$((quiet + 1)); else quiet=0; fi
     [ $quiet = 2 ] && return
@@ -83,6 +84,8 @@ stop_guard() {
   if [ "$1" != none ]; then
     journalctl --sync
     journalctl -b -u "$(guard_unit "$1")" --since "$since" -o short-monotonic --no-pager >"$dir/guard.log"
+    # When it was sealed.
+    cp /run/oom-backstop/events.ndjson "$dir/" 2>/dev/null
     units+=("$(guard_unit "$1")")
   fi
   systemctl stop --quiet "${units[@]}" 2>/dev/null

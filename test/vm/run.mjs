@@ -169,7 +169,7 @@ function runBoot(boot) {
     path.join(lab, 'cases.sh'),
     [`ROOT_BPS=${boot.env.ROOT_BPS ?? 0}\n`, ...boot.cases.map(guestLines)].join('\n'),
   );
-  const env = { ...process.env, TIMEOUT: String(60 + boot.cases.length * 75), ...boot.env };
+  const env = { ...process.env, TIMEOUT: String(60 + boot.cases.length * 105), ...boot.env };
   console.error(`boot ${boot.name}: ${boot.cases.length} cases`);
   const startedMs = Date.now();
   const { status } = spawnSync('bash', [path.join(HERE, 'boot.sh'), image, lab], {
