@@ -72,16 +72,21 @@ test('compileAtNextCall compiles before the call returns', () => {
 });
 
 test('compileFromNextCall compiles meanwhile, and isCompiling tells until when', async () => {
-  const Summer = makeSummer('FromNextCall');
-  const summer = new Summer();
-  compileFromNextCall([Summer], 0);
-  expect(isCompiling()).toBe(false);
-  const sum = summer.sum(4);
-  const wasCompiling = isCompiling();
-  expect({ sum, wasCompiling }).toEqual({ sum: 6, wasCompiling: true });
-  // The last call of each is what takes over what the thread has made.
-  await expect.poll(() => summer.sum(4) === 6 && isCompiling()).toBe(false);
-  expect(isCompiled(Summer.prototype.sum)).toBe(true);
+  // On a busy machine the thread may be done before it is asked about: then another one.
+  let wasCompiling = false;
+  for (let attempt = 0; attempt < 100 && !wasCompiling; attempt++) {
+    const Summer = makeSummer(`FromNextCall${attempt}`);
+    const summer = new Summer();
+    compileFromNextCall([Summer], 0);
+    expect(isCompiling()).toBe(false);
+    const sum = summer.sum(4);
+    wasCompiling = isCompiling();
+    expect(sum).toBe(6);
+    // The last call of each is what takes over what the thread has made.
+    await expect.poll(() => summer.sum(4) === 6 && isCompiling()).toBe(false);
+    expect(isCompiled(Summer.prototype.sum)).toBe(true);
+  }
+  expect(wasCompiling).toBe(true);
 });
 
 test('compileFromNextCall leaves small methods to those who call them', async () => {
