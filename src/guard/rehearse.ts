@@ -171,7 +171,7 @@ const HOOKS_POLL_SLOT = 2;
  * Start-up takes more than a second, and ten times as long on a slow machine, and the guard may have been started when it
  * is needed most. So it keeps watch meanwhile: a look at memory after each step, without a wait, and if it has to kill, the
  * rehearsal waits for that. Where it has the highest priority there is (`Nice=-20`), on a machine where others may be struggling
- * (the admin who restarts it), it takes a third of a core only, and the compiler's threads have no priority (guard/start.ts).
+ * (the admin who restarts it), it takes a third of a core only, and the compiler's threads have an ordinary priority (guard/start.ts).
  */
 export class Watch {
   private readonly alwaysReady = open(cString('/dev/null'), O_RDONLY);
