@@ -21,9 +21,6 @@ const ROOT = path.resolve(import.meta.dirname, '..');
 
 const NAMESPACE = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child'];
 
-/** As bin/. */
-const ENGINE = ['--max-semi-space-size=1', '--v8-pool-size=1', '--concurrent-recompilation-queue-length=256'];
-
 /** RSS moves by itself by what the young generation and compiled code take; a real leak goes on. */
 const RSS_KIB_MAX = 4096;
 
@@ -62,7 +59,7 @@ function failures({ collections, fdGrowth, rssGrowthKib }) {
 }
 
 function run(program, { work, times }) {
-  const node = [process.execPath, ...ENGINE, '--expose-gc', program, work, String(times)];
+  const node = [process.execPath, '--max-semi-space-size=1', '--expose-gc', program, work, String(times)];
   // A guard that kills sees nobody but its own children.
   const [command, ...args] = work.startsWith('kill') ? [...NAMESPACE, ...node] : node;
   return JSON.parse(execFileSync(command, args, { encoding: 'utf8', timeout: 120_000, killSignal: 'SIGKILL' }));
@@ -78,8 +75,6 @@ try {
     entryPoints: [path.join(import.meta.dirname, 'support/gate.ts')],
     outfile: program,
     bundle: true,
-    // As scripts/build.mjs: what the guard has compiled goes by the length of its text.
-    minify: true,
     platform: 'node',
     // For `await`. koffi is loaded before native-shims/inherited-flags.ts then, which does not matter here.
     format: 'esm',

@@ -12,73 +12,20 @@ export function setEngineFlag(flag: string): void {
   setFlagsNative?.(cString(flag), flag.length);
 }
 
-/** What is to be compiled: the methods of `prototype`, or any object's functions. */
-export interface Compiled {
-  readonly prototype: object;
-}
-
 /**
  * Has V8 compile these classes' methods at their next call, with what it has seen so far of what they are called with; by itself it
- * would after some hundred calls, which a kill never has. The call waits for it: 5 to 20 ms for a large method.
+ * would after some hundred calls, which a kill never has.
  */
-export function compileAtNextCall(classes: readonly Compiled[]): void {
-  const mark = withNatives<void>('%OptimizeFunctionOnNextCall(method)');
-  for (const method of methodsOf(classes)) mark(method);
-}
-
-/**
- * The same by V8's own thread, from the next call on, which does not wait for it: till it is done the method runs as it is. As many
- * at a time as `--concurrent-recompilation-queue-length` says (bin/): more would be forgotten.
- *
- * @param charsMin  methods of less source text are left out: the compiler takes most of them into the code of who calls them,
- *                  but while that is under way it would compile them for themselves (0.4 MiB)
- */
-export function compileFromNextCall(classes: readonly Compiled[], charsMin = LARGE_METHOD_CHARS): void {
-  const mark = withNatives<void>('%OptimizeFunctionOnNextCall(method, "concurrent")');
-  const methods = methodsOf(classes).filter((method) => String(method).length >= charsMin);
-  for (const method of methods) mark(method);
-  asked.push(...methods);
-}
-
-/** Whether the thread is still at work on what `compileFromNextCall` was asked for. */
-export function isCompiling(): boolean {
-  status ??= withNatives<number>('return %GetOptimizationStatus(method)');
-  const statusOf = status;
-  asked = asked.filter((method) => (statusOf(method) & (MARKED_CONCURRENTLY | OPTIMIZING_CONCURRENTLY)) !== 0);
-  return asked.some((method) => (statusOf(method) & OPTIMIZING_CONCURRENTLY) !== 0);
-}
-
-/** As the bundle has it, minified. With 200 the guard takes 0.2 MiB more, and makes no less garbage. */
-const LARGE_METHOD_CHARS = 300;
-
-/** Of V8's `OptimizationStatus` (runtime.h), the same in Node 20 to 24: to be compiled from the next call on; being compiled. */
-const MARKED_CONCURRENTLY = 1 << 9;
-const OPTIMIZING_CONCURRENTLY = 1 << 10;
-
-/** What the thread was asked for and has not done. */
-let asked: object[] = [];
-
-let status: ((method: object) => number) | undefined;
-
-/** A function of a method that uses V8's own syntax. */
-function withNatives<T>(body: string): (method: object) => T {
+export function compileAtNextCall(classes: readonly { prototype: object }[]): void {
   setEngineFlag('--allow-natives-syntax');
-  try {
-    return new Function('method', body) as (method: object) => T;
-  } finally {
-    setEngineFlag('--no-allow-natives-syntax');
-  }
-}
-
-function methodsOf(classes: readonly Compiled[]): object[] {
-  const methods: object[] = [];
+  const mark = new Function('method', '%OptimizeFunctionOnNextCall(method)') as (method: unknown) => void;
+  setEngineFlag('--no-allow-natives-syntax');
   for (const { prototype } of classes) {
     for (const { value, get } of Object.values(Object.getOwnPropertyDescriptors(prototype)) as PropertyDescriptor[]) {
-      const method: unknown = get ?? value;
-      if (typeof method === 'function' && method !== prototype.constructor) methods.push(method);
+      const method = get ?? value;
+      if (typeof method === 'function' && method !== (prototype as { constructor: unknown }).constructor) mark(method);
     }
   }
-  return methods;
 }
 
 /**

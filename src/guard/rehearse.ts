@@ -20,7 +20,7 @@
  */
 import { existsSync } from 'node:fs';
 import { Moment, monotonicMs, ThreadCpuTime, threadCpuMs } from '../../native-shims/clock.js';
-import { compileFromNextCall, isCompiling } from '../../native-shims/engine.js';
+import { compileAtNextCall } from '../../native-shims/engine.js';
 import { turn } from '../../native-shims/event-loop.js';
 import { close, O_RDONLY, open } from '../../native-shims/files.js';
 import { cString } from '../../native-shims/libc.js';
@@ -86,9 +86,8 @@ export const CHECK_MS_MAX = 200;
 const REST_FACTOR = 2;
 const REST_MS_MAX = 200;
 const BETWEEN_LOOKS_MS = 10;
-/** While another process is waited for, or the compiler. */
+/** While another process is waited for. */
 const LATER_MS = 2;
-const COMPILATION_MS_MAX = 10_000;
 /** A step that can be divided takes no more without a rest. */
 const STEP_MS_MAX = 20;
 
@@ -171,7 +170,7 @@ const HOOKS_POLL_SLOT = 2;
  * Start-up takes more than a second, and ten times as long on a slow machine, and the guard may have been started when it
  * is needed most. So it keeps watch meanwhile: a look at memory after each step, without a wait, and if it has to kill, the
  * rehearsal waits for that. Where it has the highest priority there is (`Nice=-20`), on a machine where others may be struggling
- * (the admin who restarts it), it takes a third of a core only, and the compiler's threads have an ordinary priority (guard/start.ts).
+ * (the admin who restarts it), it takes a third of a core only, and the compiler's threads have no priority (guard/start.ts).
  */
 export class Watch {
   private readonly alwaysReady = open(cString('/dev/null'), O_RDONLY);
@@ -223,12 +222,6 @@ export class Watch {
   async stay(): Promise<void> {
     while (this.guard.busy) if (this.guard.tick()) await turn();
     this.stepMs = monotonicMs();
-  }
-
-  /** Until what V8's thread was asked for is compiled: 0.1 s here, seconds on a slow machine. Meanwhile memory is looked at. */
-  async untilCompiled(): Promise<void> {
-    const untilMs = monotonicMs() + COMPILATION_MS_MAX;
-    while (isCompiling() && monotonicMs() < untilMs) await this.lookLater();
   }
 
   /** Looks so often, or until Node's event loop is to have a turn. Returns whether it came to the end. */
@@ -440,7 +433,7 @@ export async function rehearseCadence(memory: Meminfo, watch: Watch): Promise<vo
   const now = new Moment();
   for (let sample = 0; sample < CADENCE_SAMPLES; sample++) {
     // What is done once in so many samples would not be compiled for long.
-    if (sample === CADENCE_SAMPLES / 2) compileFromNextCall([Cadence, ThreadCpuTime], 0);
+    if (sample === CADENCE_SAMPLES / 2) compileAtNextCall([Cadence, ThreadCpuTime]);
     const left = Math.max(0, 1 - (sample % (2 * CADENCE_SAMPLES_PER_FALL)) / CADENCE_SAMPLES_PER_FALL);
     seen.memAvailableKib = Math.floor(memory.memAvailableKib * left);
     seen.swapFreeKib = Math.floor(memory.swapFreeKib * left);
@@ -484,7 +477,7 @@ export async function rehearseRules(
   const moved = new RuleWatch(DEFAULT_RULE);
   for (let look = 0; look < (whole ? RULE_LOOKS : RULE_LOOKS_ONCE) && monotonicMs() < untilMs; look++) {
     // Early enough for a slow machine, and more than once: what was compiled too soon is thrown away by what comes next.
-    if (whole && look % RULE_LOOKS_PER_COMPILATION === RULE_LOOKS_PER_COMPILATION - 1) compileFromNextCall(RULE_PATH);
+    if (whole && look % RULE_LOOKS_PER_COMPILATION === RULE_LOOKS_PER_COMPILATION - 1) compileAtNextCall(RULE_PATH);
     // Far, near and below the bound; time with fractions, a second and more apart at times.
     low.memAvailableKib = Math.floor((memory.memAvailableKib * (look % 8)) / 8);
     now.ms += look % 5 === 0 ? RULE_FAR_APART_MS : RULE_APART_MS;

@@ -6,7 +6,7 @@
 import { accessSync, constants, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, getPriority, release, setPriority } from 'node:os';
 import { monotonicMs, ThreadCpuTime, threadCpuMs } from '../../native-shims/clock.js';
-import { compileAtNextCall, compileFromNextCall } from '../../native-shims/engine.js';
+import { compileAtNextCall } from '../../native-shims/engine.js';
 import { strerror } from '../../native-shims/errno.js';
 import { eventLoopFd, turn } from '../../native-shims/event-loop.js';
 import { FdBatch } from '../../native-shims/fd-batch.js';
@@ -124,8 +124,8 @@ const TICK_PATH = [Guard, Witness, StateRecorder, PageWriter, Cadence, PollSet, 
 const SIGNAL_ARRIVES_MS = 200;
 
 const NICENESS = -20;
-/** An ordinary share. With 10, a guard that started beside four busy loops on two cores waited for its compiler for more than 9 s, not 2.7. */
-const ENGINE_NICENESS = 0;
+/** A tenth of an ordinary thread's share where there is not enough for all. */
+const ENGINE_NICENESS = 10;
 const OOM_SCORE_ADJ = -100;
 
 /**
@@ -140,7 +140,7 @@ export function prepareProcess(persona: Persona): void {
 }
 
 /**
- * Leaves the engine's threads an ordinary priority. They compile at start-up and have nothing to do afterwards: at the priority
+ * Has the engine's threads wait for others. They compile at start-up and have nothing to do afterwards: at the priority
  * that the unit gives to the guard (`Nice=-20`) they would hold up everybody else, for as long as a function takes (0.3 s
  * and more in the emulated machine of test/vm). Where the kernel does not allow it, they keep it.
  */
@@ -325,19 +325,16 @@ export async function sealGuard(prepared: PreparedGuard, log: Log): Promise<void
   guard.takesTurns = true;
   let learns = true;
   const pass = async (learning: boolean): Promise<void> => {
-    if (!learning) compileFromNextCall(KILL_PATH);
+    if (!learning) compileAtNextCall(KILL_PATH);
     await prepared.rehearseKills(learning);
-    await watch.untilCompiled();
     // It lets go of the children.
     await turn();
-    if (!learning) compileFromNextCall(SELECTION_PATH);
+    if (!learning) compileAtNextCall(SELECTION_PATH);
     await rehearseSelection(selector, watch, !learning);
     if (shortlist !== null)
       await rehearseShortlist(shortlist, selector, watch, learning ? SWEEPS_TO_LEARN : SWEEPS_AGAIN);
-    await watch.untilCompiled();
-    if (!learning) compileFromNextCall(TICK_PATH);
+    if (!learning) compileAtNextCall(TICK_PATH);
     await rehearseTicks(watch, learning ? LEARN_MS_MAX : COMPILE_MS_MAX);
-    await watch.untilCompiled();
   };
   const compile = async (): Promise<void> => {
     await prepared.rehearseCadence();
@@ -347,10 +344,9 @@ export async function sealGuard(prepared: PreparedGuard, log: Log): Promise<void
     // What is compiled while a first kill is under way has not seen all of it, and would be thrown away by the second.
     if (learns) await pass(true);
     await pass(false);
-    // What the thread has left out, and what has been thrown away after all, by what came later.
+    // What has been thrown away after all, by what came later.
     compileAtNextCall([...KILL_PATH, ...SELECTION_PATH, ...TICK_PATH]);
     await prepared.rehearseKills(false);
-    await watch.untilCompiled();
     // If some of it has to be compiled again, what it is called with is known.
     learns = false;
   };
