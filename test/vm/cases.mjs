@@ -73,7 +73,7 @@ export const BOOTS = [
   {
     name: 'livelock',
     title: 'livelock: no swap, root disk at 20 MB/s, file-backed working set, the hog stops at 708 MiB',
-    env: { ROOT_BPS: '20000000', TIMEOUT: '420' },
+    env: { ROOT_BPS: '20000000' },
     cases: each('livelock', 'hog balloon 50 708 400', { filesPerS: 5000, waitS: 30 }),
   },
   {

@@ -84,8 +84,8 @@ stop_guard() {
   if [ "$1" != none ]; then
     journalctl --sync
     journalctl -b -u "$(guard_unit "$1")" --since "$since" -o short-monotonic --no-pager >"$dir/guard.log"
-    # When it was sealed.
-    cp /run/oom-backstop/events.ndjson "$dir/" 2>/dev/null
+    # When it was sealed, after what it did in the cases before; of no other guard, which it would tell nothing of.
+    case $1 in oom-backstop*) cp /run/oom-backstop/events.ndjson "$dir/" ;; esac
     units+=("$(guard_unit "$1")")
   fi
   systemctl stop --quiet "${units[@]}" 2>/dev/null
