@@ -31,6 +31,9 @@ import { type Mapping, parseMappings } from '../kernel/maps.js';
 const BYTES_PER_KIB = 1024;
 const BYTES_PER_MIB = 1024 * 1024;
 
+/** Some 10 ms. */
+const SPLIT_PER_LOOK = 2048;
+
 export interface LockResult {
   /** Address space locked; what has been touched of it is in memory. */
   lockedBytes: number;
@@ -55,11 +58,15 @@ export interface LockPlan {
 /**
  * Reads the mappings, and narrows them if it is asked to. Apart from `lockMemory`, because it makes 1.1 MiB of garbage,
  * which is to be collected before.
+ *
+ * @param look  is called some ms after another, as long as it narrows
  */
-export function planLock(narrow: boolean): LockPlan {
+export async function planLock(narrow: boolean, look: () => Promise<void>): Promise<LockPlan> {
   const mapped = readOwnMappings();
   if (typeof mapped === 'number') return { mapped: [], narrowed: [], errno: mapped };
-  return { mapped, narrowed: narrow ? mapped.filter(isRestorable).filter(splitIntoPages) : [], errno: 0 };
+  const narrowed = narrow ? mapped.filter(isRestorable) : [];
+  for (const mapping of narrowed) await splitIntoPages(mapping, look);
+  return { mapped, narrowed, errno: 0 };
 }
 
 /**
@@ -89,13 +96,15 @@ export function widen(result: LockResult): void {
   for (const mapping of result.narrowed) setDumped(mapping.start, bytesOf(mapping), true);
 }
 
-/** Makes each page a mapping of its own, as far as the kernel allows. Returns true: there is something to join. */
-function splitIntoPages(mapping: Mapping): boolean {
+/** Makes each page a mapping of its own, as far as the kernel allows. */
+async function splitIntoPages(mapping: Mapping, look: () => Promise<void>): Promise<void> {
   const page = pageSize();
+  let split = 0;
   for (let start = mapping.start; start < mapping.end; start += 2 * page) {
     if (setDumped(start, page, false) < 0) break;
+    split++;
+    if (split % SPLIT_PER_LOOK === 0) await look();
   }
-  return true;
 }
 
 /** One line about what could not be locked and what would help; null if all is locked. */

@@ -74,7 +74,7 @@ export async function seal(
   setEngineFlag('--no-opt');
   // Code that was compiled in the background belongs to its function only from the next call on; till then it is garbage.
   await touch();
-  const plan = planLock(true);
+  const plan = await planLock(true, look);
   await collect(look);
   trimHeap();
   const result = lockMemory([], plan);

@@ -88,34 +88,23 @@ const SWEEPS_TO_LEARN = 25;
 const SWEEPS_AGAIN = 3;
 const SWEEPS_ONCE = 1;
 
-/** What a kill runs through once: never so often that V8 would compile it by itself. */
-const KILL_PATH = [
-  Guard,
-  Selector,
-  Target,
-  Hooks,
-  ProcessScan,
-  PidFiles,
-  Log,
-  Line,
-  JsonLog,
-  JsonLine,
-  Fields,
-  Aftermath,
-  Recovery,
-  FreeLists,
-  Witness,
-  IncidentRecorder,
-  BestCandidates,
-  StateRecorder,
-  PageWriter,
-  EventLog,
-  // No class, and called from several.
-  { prototype: { outranks } },
-];
-
 /** What finds the victim. */
 const SELECTION_PATH = [Selector, ProcessScan, PidFiles, PidWalk, FdBatch, Shortlist, Survey, AllocationClock];
+
+/**
+ * What else a kill runs through once: never so often that V8 would compile it by itself. In parts, each of which is compiled in two
+ * kills of its own: all in one would take 0.3 s, half of it in one tick, and the guard would be blind meanwhile. With who is called
+ * beside its callers: what is compiled before them is compiled for itself, and once more within each of them.
+ */
+const KILL_PARTS = [
+  // `outranks` is no method, and called from several.
+  [
+    ...[Guard, Target, Aftermath, Hooks, Recovery, FreeLists, BestCandidates, { prototype: { outranks } }],
+    ...[Log, Line, JsonLog, JsonLine, Fields],
+  ],
+  [Witness, IncidentRecorder, EventLog],
+  [StateRecorder, PageWriter],
+];
 
 /** What each tick runs through, whatever it finds. */
 const TICK_PATH = [Guard, Witness, StateRecorder, PageWriter, Cadence, PollSet, Hooks, IncidentRecorder, PressureRules];
@@ -324,15 +313,23 @@ export async function sealGuard(prepared: PreparedGuard, log: Log): Promise<void
   // As in a reload.
   guard.takesTurns = true;
   let learns = true;
+  const compileKills = async (): Promise<void> => {
+    for (const part of KILL_PARTS) {
+      for (let half = 0; half < 2; half++) {
+        compileAtNextCall(part, half, 2);
+        await prepared.rehearseKills(false);
+      }
+    }
+  };
   const pass = async (learning: boolean): Promise<void> => {
-    if (!learning) compileAtNextCall(KILL_PATH);
-    await prepared.rehearseKills(learning);
-    // It lets go of the children.
-    await turn();
     if (!learning) compileAtNextCall(SELECTION_PATH);
     await rehearseSelection(selector, watch, !learning);
     if (shortlist !== null)
       await rehearseShortlist(shortlist, selector, watch, learning ? SWEEPS_TO_LEARN : SWEEPS_AGAIN);
+    if (learning) await prepared.rehearseKills(true);
+    else await compileKills();
+    // It lets go of the children.
+    await turn();
     if (!learning) compileAtNextCall(TICK_PATH);
     await rehearseTicks(watch, learning ? LEARN_MS_MAX : COMPILE_MS_MAX);
   };
@@ -345,7 +342,7 @@ export async function sealGuard(prepared: PreparedGuard, log: Log): Promise<void
     if (learns) await pass(true);
     await pass(false);
     // What has been thrown away after all, by what came later.
-    compileAtNextCall([...KILL_PATH, ...SELECTION_PATH, ...TICK_PATH]);
+    compileAtNextCall([...KILL_PARTS.flat(), ...SELECTION_PATH, ...TICK_PATH]);
     await prepared.rehearseKills(false);
     // If some of it has to be compiled again, what it is called with is known.
     learns = false;

@@ -164,7 +164,7 @@ export class ProcessScan {
     if (this.children.isChild(pid)) table.mark(row, MARK_CHILD);
     this.readScore(table, row);
     if (!table.hasMark(row, MARK_GONE)) return row;
-    table.count--;
+    table.dropLast();
     return -1;
   }
 
@@ -175,7 +175,7 @@ export class ProcessScan {
     const result = this.readMemory(table, row);
     if (result < 0) this.markUnread(table, row, result);
     if (!table.hasMark(row, MARK_GONE)) return row;
-    table.count--;
+    table.dropLast();
     return -1;
   }
 
@@ -185,7 +185,7 @@ export class ProcessScan {
     this.readStat(table, row);
     const known = table.startTimeTicks[row] !== UNKNOWN;
     if (known && !isKernelThread(table, row)) this.readRanked(table, row);
-    if (table.hasMark(row, MARK_GONE)) table.count--;
+    if (table.hasMark(row, MARK_GONE)) table.dropLast();
   }
 
   /** The RSS, shared memory included, of the row that `addMemory` has added last, if it knows what a kill would give back. */

@@ -22,27 +22,30 @@ const soak = (lock: string, collections: number): string => `
   import { lockMemory, planLock, widen } from './src/guard/lock.js';
 
   const mlockall = declare('int mlockall(int flags)');
-  const lock = (): number => ${lock};
-  const outcome = lock();
-  let sum = 0;
-  for (let collection = 0; collection < ${collections}; collection++) {
-    for (let each = 0; each < 40; each++) {
-      const body = \`let s = \${collection * 40 + each}; for (let k = 0; k < 3; k++) { s += a * k; if (s > 7) s -= 3;\`;
-      sum += new Function('a', \`\${body} s = [s, a].map((v) => v + \${each})[0]; } return s;\`)(each);
+  const lock = async (): Promise<number> => ${lock};
+  function collectOften(outcome: number): void {
+    let sum = 0;
+    for (let collection = 0; collection < ${collections}; collection++) {
+      for (let each = 0; each < 40; each++) {
+        const body = \`let s = \${collection * 40 + each}; for (let k = 0; k < 3; k++) { s += a * k; if (s > 7) s -= 3;\`;
+        sum += new Function('a', \`\${body} s = [s, a].map((v) => v + \${each})[0]; } return s;\`)(each);
+      }
+      const garbage = Array.from({ length: 2000 }, (_, i) => ({ i }));
+      sum += garbage.length;
+      gc();
     }
-    const garbage = Array.from({ length: 2000 }, (_, i) => ({ i }));
-    sum += garbage.length;
-    gc();
+    const lockedKib = Number(/VmLck:\\s+(\\d+)/.exec(readFileSync('/proc/self/status', 'latin1'))?.[1]);
+    console.log(JSON.stringify({ outcome, lockedKib, sum: sum > 0 }));
   }
-  const lockedKib = Number(/VmLck:\\s+(\\d+)/.exec(readFileSync('/proc/self/status', 'latin1'))?.[1]);
-  console.log(JSON.stringify({ outcome, lockedKib, sum: sum > 0 }));
+
+  void lock().then(collectOften);
 `;
 
 const run = (lock: string, collections: number) =>
   runBundled(bundled(`declare const gc: () => void;${soak(lock, collections)}`), FLAGS, [], { timeoutMs: TIMEOUT_MS });
 
 const RECIPE =
-  '{ const result = lockMemory([fixedBuffer(65536)], planLock(true)); widen(result); return result.errno; }';
+  '{ const result = lockMemory([fixedBuffer(65536)], await planLock(true, () => Promise.resolve())); widen(result); return result.errno; }';
 /** MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT */
 const TRAP = '{ return mlockall(7); }';
 
