@@ -7,8 +7,8 @@
  * (support/crowd.c). All guards are told that memory is short by the same /proc/meminfo, a copy with other figures,
  * and none of them can kill: --dryrun, and nohang, which has no such thing, with a min_badness that nobody reaches.
  * So they would choose again and again, earlyoom and nohang every 100 ms and ours every second; but all are stopped (SIGSTOP)
- * but for the one that is to choose, which takes turns choice by choice: the host's speed changes within seconds (measured: by a third), and so
- * they all rest for as long, too. Ours sweeps on for a millisecond at each tick, so that beside few processes, or after some 20 choices beside
+ * but for the one that is to choose, which takes turns choice by choice: the host's speed changes within seconds (measured: by a third,
+ * and a median of ten falls into either), and so they all rest for as long, too. Ours sweeps on for a millisecond at each tick, so that beside few processes, or after ten or more choices beside
  * 2,000, it would choose from a shortlist: then it is quicker than the floor. They and this script run at nice -20, as guards do. Two figures of each choice:
  *
  *   time    between two lines that the guard prints just before and just after it: "low memory!" and "sending SIGTERM",
@@ -21,7 +21,7 @@
  * Debug mode, in which ours and earlyoom print the time themselves, would not do: earlyoom prints a line for each
  * process from within the scan. Nor would strace, which costs several times what it measures. The first choices after
  * a start are not counted: the kernel has made the /proc entries that it keeps by then, and ours has compiled what it
- * runs, as it has when it counts (it rehearses). Each guard is started twice for each cell.
+ * runs, as it has when it counts (it rehearses). Each guard is started twice for each cell, or once for each eight choices.
  *
  * Two leaders, because a guard that reads lazily profits from a clear one: "far" has oom_score_adj 1000, twice
  * everybody else's score, so that no pattern (300 points) could make a difference; "close" has none, and is a few
@@ -52,9 +52,11 @@ const { values: flags } = parseArgs({
   options: { runs: { type: 'string', default: '10' }, sizes: { type: 'string', default: '100,1000,2000,5000,10000' } },
 });
 const sizes = flags.sizes.split(',').map(Number);
-/** How often each guard is started for a cell; the runs are spread over them. */
-const STARTS = 2;
-const runs = Math.ceil(Number(flags.runs) / STARTS) * STARTS;
+/** How often each guard is started for a cell, over which the runs are spread: after more choices it would know the victim in advance. */
+const STARTS_MIN = 2;
+const CHOICES_A_START_MAX = 8;
+const starts = Math.max(STARTS_MIN, Math.ceil(Number(flags.runs) / CHOICES_A_START_MAX));
+const runs = Math.ceil(Number(flags.runs) / starts) * starts;
 
 /** A guard has rehearsed by then: at niceness -20 it rests between the steps, and takes 3 to 6 s beside 2,000. */
 const SETTLE_MS = 10_000;
@@ -155,10 +157,10 @@ async function choice(guard, said) {
 async function measure(patterns) {
   const guards = competitors(patterns);
   const samples = guards.map(() => []);
-  for (let start = 0; start < STARTS; start++) {
+  for (let start = 0; start < starts; start++) {
     const started = [];
     for (const guard of guards) started.push(await startStopped(guard, patterns));
-    for (let run = 0; run < runs / STARTS; run++) {
+    for (let run = 0; run < runs / starts; run++) {
       for (const [index, guard] of guards.entries()) samples[index].push(await choice(guard, started[index]));
     }
     for (const said of started) {
