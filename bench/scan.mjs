@@ -8,8 +8,8 @@
  * and none of them can kill: --dryrun, and nohang, which has no such thing, with a min_badness that nobody reaches.
  * So they would choose again and again, earlyoom and nohang every 100 ms and ours every second; but all are stopped (SIGSTOP)
  * but for the one that is to choose, which takes turns choice by choice: the host's speed changes within seconds (measured: by a third,
- * and a median of ten falls into either), and so they all rest for as long, too. Ours sweeps on for a millisecond at each tick, so that beside few processes, or after ten or more choices beside
- * 2,000, it would choose from a shortlist: then it is quicker than the floor. They and this script run at nice -20, as guards do. Two figures of each choice:
+ * and a median of ten falls into either), and so they all rest for as long, too. Ours sweeps on for a millisecond at each tick,
+ * so that beside few processes, or after ten choices beside 2,000, it may choose from a shortlist: then it is quicker than the floor. They and this script run at nice -20, as guards do. Two figures of each choice:
  *
  *   time    between two lines that the guard prints just before and just after it: "low memory!" and "sending SIGTERM",
  *           "STARTING implement" and "Recheck memory" of nohang; stamped to some 10 us (support/stamp.c)

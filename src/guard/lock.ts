@@ -31,7 +31,7 @@ import { type Mapping, parseMappings } from '../kernel/maps.js';
 const BYTES_PER_KIB = 1024;
 const BYTES_PER_MIB = 1024 * 1024;
 
-/** Some 10 ms. */
+/** Mappings split between two looks: some 10 ms. */
 const SPLIT_PER_LOOK = 2048;
 
 export interface LockResult {
@@ -59,7 +59,7 @@ export interface LockPlan {
  * Reads the mappings, and narrows them if it is asked to. Apart from `lockMemory`, because it makes 1.1 MiB of garbage,
  * which is to be collected before.
  *
- * @param look  is called some ms after another, as long as it narrows
+ * @param look  called each 10 ms or so while it narrows
  */
 export async function planLock(narrow: boolean, look: () => Promise<void>): Promise<LockPlan> {
   const mapped = readOwnMappings();

@@ -97,10 +97,21 @@ const SELECTION_PATH = [Selector, ProcessScan, PidFiles, PidWalk, FdBatch, Short
  * beside its callers: what is compiled before them is compiled for itself, and once more within each of them.
  */
 const KILL_PARTS = [
-  // `outranks` is no method, and called from several.
   [
-    ...[Guard, Target, Aftermath, Hooks, Recovery, FreeLists, BestCandidates, { prototype: { outranks } }],
-    ...[Log, Line, JsonLog, JsonLine, Fields],
+    Guard,
+    Target,
+    Aftermath,
+    Hooks,
+    Recovery,
+    FreeLists,
+    BestCandidates,
+    // No method, and called from several.
+    { prototype: { outranks } },
+    Log,
+    Line,
+    JsonLog,
+    JsonLine,
+    Fields,
   ],
   [Witness, IncidentRecorder, EventLog],
   [StateRecorder, PageWriter],

@@ -9,8 +9,8 @@ const ZERO = 0x30;
 
 /**
  * Reads the number in the first `length` of `bytes`; NaN if there is none. One too large to be held exactly is held at
- * Number.MAX_SAFE_INTEGER. Not by ByteCursor, which reads a file with more in it: this is asked of each process in a scan, and so short
- * V8 makes one piece of code of it and the read.
+ * Number.MAX_SAFE_INTEGER. Not by ByteCursor: this is asked of each process in a scan, and is so
+ * short that V8 makes one piece of code of it and of the read.
  */
 export function parseOomNumber(bytes: Uint8Array, length: number): number {
   const end = Math.min(length, bytes.length);

@@ -44,6 +44,7 @@ export const NAME_BYTES = 16;
 
 /** More processes than nearly any machine has; a bigger one doubles it on its first scan. */
 const ROWS_AT_START = 8192;
+/** Made blank together; all of a machine's would touch memory that a small machine never needs. */
 const BLANK_ROWS = 128;
 
 export class CandidateTable {

@@ -1,31 +1,21 @@
 import { describe, expect, it } from 'vitest';
-import { CandidateTable, MARK_CHILD, NAME_BYTES, UNKNOWN } from '../../../src/shared/candidates.js';
+import { CandidateTable, NAME_BYTES, UNKNOWN } from '../../../src/shared/candidates.js';
+import { ROW_COLUMNS } from '../../../src/shared/trace.js';
 
-const NUMBERS = [
-  'ppid',
-  'pgrp',
-  'uid',
-  'numThreads',
-  'oomScore',
-  'oomScoreAdj',
-  'rssKib',
-  'anonKib',
-  'swapKib',
-  'startTimeTicks',
-] as const;
+/** What is not a number that may be unknown. */
+const ZEROED: readonly string[] = ['state', 'marks', 'match'];
+const FACTS = ROW_COLUMNS.filter((column) => column !== 'pid');
 
 function fillRow(table: CandidateTable, row: number): void {
-  for (const column of NUMBERS) table[column][row] = 7;
-  table.state[row] = 7;
-  table.match[row] = 7;
-  table.mark(row, MARK_CHILD);
+  for (const column of FACTS) table[column][row] = 7;
   table.names.fill(0x61, row * NAME_BYTES, (row + 1) * NAME_BYTES - 1);
 }
 
 function expectBlank(table: CandidateTable, row: number, pid: number): void {
-  expect(table.pid[row]).toBe(pid);
-  expect(NUMBERS.map((column) => table[column][row])).toEqual(NUMBERS.map(() => UNKNOWN));
-  expect([table.state[row], table.marks[row], table.match[row], table.nameLength(row)]).toEqual([0, 0, 0, 0]);
+  expect([table.pid[row], table.nameLength(row)]).toEqual([pid, 0]);
+  expect(FACTS.map((column) => table[column][row])).toEqual(
+    FACTS.map((column) => (ZEROED.includes(column) ? 0 : UNKNOWN)),
+  );
 }
 
 describe('CandidateTable', () => {
