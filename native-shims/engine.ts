@@ -32,6 +32,17 @@ export function compileAtNextCall(classes: readonly { prototype: object }[], par
   }
 }
 
+/** V8's own bound, in Node 20 to 24. */
+const INLINED_BYTES_MAX = 920;
+
+/**
+ * How much bytecode of others V8 puts into a function that it compiles from now on; without a number, as much as it does by itself.
+ * Less of it is smaller, and slower where much is called.
+ */
+export function limitInlining(bytesMax = INLINED_BYTES_MAX): void {
+  setEngineFlag(`--max-inlined-bytecode-size-cumulative=${bytesMax}`);
+}
+
 /** Accessors included. */
 function methodsOf({ prototype }: { prototype: object }): object[] {
   const properties = Object.entries(Object.getOwnPropertyDescriptors(prototype) as Record<string, PropertyDescriptor>);

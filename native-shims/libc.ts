@@ -52,10 +52,14 @@ export function declareOptional(prototype: string): NativeFunction | null {
 export type NativeFunction = (...args: Argument[]) => number;
 type Argument = number | bigint | Uint8Array | null;
 
+/** One for all: that a call fails has been seen then, although most of them never do in a rehearsal. */
+function checked(result: number): number {
+  return result === -1 ? -koffi.errno() : result;
+}
+
 /** Declares a libc function that reports failure as -1 and errno; wrapped to return -errno. */
 export function declare(prototype: string): NativeFunction {
   const call = libc.func(prototype) as unknown as NativeFunction;
-  const checked = (result: number): number => (result === -1 ? -koffi.errno() : result);
   // Not (...args): an array for each call is garbage until the compiler has seen enough of them.
   const byArity: NativeFunction[] = [
     () => checked(call()),

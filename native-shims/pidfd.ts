@@ -10,6 +10,7 @@ const SYS_process_mrelease = 448;
 
 export const SIGTERM = 15;
 export const SIGKILL = 9;
+export const SIGSTOP = 19;
 
 const killNative = declare('int kill(int pid, int sig)');
 const getpgidNative = declare('int getpgid(int pid)');

@@ -46,6 +46,7 @@ export class NonBlockingWriter {
   private constructor(
     private readonly fd: number,
     private readonly how: How,
+    private readonly rehearses = false,
   ) {
     this.pollSet = how === 'poll-first' ? new PollSet(1) : null;
     this.pollSet?.watch(0, fd, POLLOUT);
@@ -85,10 +86,23 @@ export class NonBlockingWriter {
   }
 
   /**
+   * A writer that makes this one's system calls, for no bytes: to a pipe, a file, a terminal or a stream socket nothing comes of it
+   * (to a datagram socket an empty message). The fd stays this one's.
+   */
+  rehearsal(): NonBlockingWriter {
+    return new NonBlockingWriter(this.fd, this.how, true);
+  }
+
+  /**
    * Writes the first `length` (at most WRITE_BYTES_MAX) bytes of `buffer`, or as many as fit now.
    * Returns the number of bytes, or -errno (-EAGAIN: nothing fits now).
    */
   write(buffer: Uint8Array, length: number): number {
+    const result = this.writeNow(buffer, this.rehearses ? 0 : length);
+    return this.rehearses && result === 0 ? length : result;
+  }
+
+  private writeNow(buffer: Uint8Array, length: number): number {
     if (this.how === 'send') return sendNative(this.fd, buffer, length, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (this.pollSet !== null && this.pollSet.wait(0) <= 0) return -EAGAIN;
     const result = write(this.fd, buffer, length);

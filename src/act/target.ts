@@ -9,6 +9,7 @@
  *   hasExited  poll on the pidfd: the whole process, all its threads
  * Kernels before 5.3 have no pidfd: then it is kill(2) and a look at /proc/PID/stat.
  */
+import { A_FRACTION } from '../../native-shims/clock.js';
 import { EAGAIN, ENOSYS } from '../../native-shims/errno.js';
 import { close } from '../../native-shims/files.js';
 import { getpgid, kill, pidfdOpen, pidfdSendSignal, processMrelease, SIGKILL } from '../../native-shims/pidfd.js';
@@ -30,7 +31,7 @@ export interface Group {
 
 export class Target {
   private pidfd = -1;
-  private readonly identity: ProcessIdentity = { pid: 0, startTimeTicks: 0 };
+  private readonly identity: ProcessIdentity = { pid: 0, startTimeTicks: A_FRACTION };
   private group: Group | null = null;
   private wantsRelease = false;
 

@@ -49,7 +49,7 @@ export class Aftermath {
   private hiddenKib = 0;
   private anonAtReadKib = 0;
   private saidHoldsBack = false;
-  private allocatedBeforeKib = 0;
+  private allocatedBeforeKib = A_FRACTION;
   private futile = false;
   private triedKill = false;
   private lookedAtMs = A_FRACTION;

@@ -33,7 +33,7 @@ import { NAME_BYTES, UNKNOWN } from '../shared/candidates.js';
 import { INCIDENT_SCHEMA, type Outcome, STEPS } from '../shared/incident.js';
 import { LEVEL_KILL, LEVEL_NONE, type Level, type Limits } from '../shared/limits.js';
 import type { Persona } from '../shared/options.js';
-import { EARLYOOM_SELECTION, type SelectionPolicy } from '../shared/selection.js';
+import { copySelection, EARLYOOM_SELECTION, type SelectionPolicy } from '../shared/selection.js';
 import { VERSION } from '../shared/version.js';
 import { emptyVictim, type Victim } from '../shared/victim.js';
 import { BestCandidates } from './best-candidates.js';
@@ -81,8 +81,8 @@ export class IncidentRecorder {
   private readonly clock = new Moment();
   private readonly wall = new WallTime();
   private readonly before = emptyMeminfo();
-  /** As it was at the crossing. A copy: objects made in different places, as the rehearsal's is, are different kinds to V8. */
-  private readonly selection: SelectionPolicy = { ...EARLYOOM_SELECTION };
+  /** As it was at the crossing. A copy, made where the guard's is: objects made in different places are different kinds to V8. */
+  private readonly selection: SelectionPolicy = copySelection(EARLYOOM_SELECTION);
   private readonly averages: PressureAverages = emptyPressureAverages();
   /** By the step's place in STEPS, us since the crossing. */
   private readonly timeline = new Int32Array(STEPS.length);
@@ -120,7 +120,7 @@ export class IncidentRecorder {
     this.timeline.fill(NEVER_US);
     this.wall.update();
     copyMemory(this.parts.sampler.memory, this.before);
-    copySelection(this.policy.selection, this.selection);
+    setSelection(this.policy.selection, this.selection);
     this.parts.pressure.read();
     this.averages.set(this.parts.pressure.averages);
   }
@@ -374,7 +374,7 @@ export class IncidentRecorder {
   }
 }
 
-function copySelection(from: SelectionPolicy, to: SelectionPolicy): void {
+function setSelection(from: SelectionPolicy, to: SelectionPolicy): void {
   to.rankBy = from.rankBy;
   to.ignoreRootUser = from.ignoreRootUser;
   to.onlyUid = from.onlyUid;

@@ -4,10 +4,11 @@
  *
  *   selection   on the living machine; the first scan takes 9 ms here, the tenth 1.3 ms
  *   shortlist   sweeps, and selections by what they found
- *   numbers     of every kind, as lines hold them
- *   ranking     of processes that are equal in all but one thing
- *   kills       of children of its own (sleep), by the guard's own class, log lines included, with hooks and without: the lines
- *               go nowhere, and the hooks are `true`, because the admin's would tell of kills that are none.
+ *   failures    of system calls
+ *   lines       that hold numbers and characters of every kind
+ *   ranking     of processes of every kind, and of some that are equal in all but one thing
+ *   kills       of children of its own (sleep), by the guard's own class, log lines included, with hooks and without: of the lines
+ *               no byte goes out, and the hooks are `true`, because the admin's would tell of kills that are none.
  *               The selection may choose nobody but the child
  *   aftermath   what is asked when a kill is over, with memory that comes back and memory that does not
  *   cadence     through all that memory can do: a number that turns out to have a fraction, or to be negative, for the
@@ -24,7 +25,7 @@ import { compileAtNextCall } from '../../native-shims/engine.js';
 import { turn } from '../../native-shims/event-loop.js';
 import { close, O_RDONLY, open } from '../../native-shims/files.js';
 import { cString } from '../../native-shims/libc.js';
-import { kill, SIGKILL } from '../../native-shims/pidfd.js';
+import { kill, SIGKILL, SIGSTOP } from '../../native-shims/pidfd.js';
 import { POLLIN, PollSet } from '../../native-shims/poll.js';
 import { reap, SpawnSlot, STILL_RUNNING } from '../../native-shims/spawn.js';
 import { HOOK_POLL_SLOTS, Hooks } from '../act/hooks.js';
@@ -32,9 +33,10 @@ import { Target } from '../act/target.js';
 import { Cadence } from '../decide/cadence.js';
 import { DEFAULT_KILL_AFTER_MS } from '../decide/ladder.js';
 import { emptyReading, RuleWatch } from '../decide/pressure-rule.js';
-import { outranks } from '../decide/ranking.js';
+import { isSmall, outranks, scoreBound } from '../decide/ranking.js';
 import { Recovery } from '../decide/recovery.js';
 import { emptyMeminfo, type Meminfo } from '../kernel/meminfo.js';
+import { JsonLine } from '../report/json-line.js';
 import { Line } from '../report/line.js';
 import { Log } from '../report/log.js';
 import { CgroupTree } from '../sample/cgroup-tree.js';
@@ -43,7 +45,7 @@ import type { PidFiles } from '../sample/pid-files.js';
 import { PressureFile, ReclaimFile } from '../sample/pressure-file.js';
 import { PressureTrigger } from '../sample/pressure-trigger.js';
 import { type NamePatterns, ProcessScan } from '../sample/process-scan.js';
-import { CandidateTable } from '../shared/candidates.js';
+import { CandidateTable, MARK_AVOIDED, MARK_NAMED, MARK_PREFERRED, UNKNOWN } from '../shared/candidates.js';
 import { copyLimits, type Limits } from '../shared/limits.js';
 import type { Persona } from '../shared/options.js';
 import { DEFAULT_RULE, type PressureRule } from '../shared/rules.js';
@@ -67,6 +69,10 @@ const SELECTION_MS_MAX = 400;
 const KILL_MS_MAX = 1000;
 const CHILD_START_MS_MAX = 200;
 const TICKS_AFTER_KILL = 3;
+/** One that signals, and one that finds the victim alive, if it is fast enough. */
+const TICKS_IN_A_ROW = 2;
+/** One that asks the victim, and one that finds it alive. */
+const TICKS_BEFORE_ESCALATION = 2;
 
 /**
  * Ticks are rehearsed until some batches in a row have made no garbage: then all that they call is compiled. Between two
@@ -141,11 +147,20 @@ const ALWAYS_FIRES = {
 } as const;
 const ANY_CGROUP = '*';
 
+const FAILURES = 8;
+const NO_FD = -1;
+
 /** Of each kind. */
 const NUMBERS = 64;
+const TEXTS = 64;
+/** What a command line may have, besides the ordinary. */
+const SOME_TEXT = Buffer.from('a" \\ \n \t é');
+const JSON_LINE_BYTES = 1024;
 
-/** Of each two. */
+/** Of each two, with each oom_score_adj. */
 const RANKINGS = 16;
+const SOME_ADJS = [0, 500, -500, UNKNOWN];
+const SOME_KIB = 1000;
 
 /** Few: memory that is touched once stays, and to read all of 2,000 processes for each kill would take longer than all the rest. */
 const STAGE_ROWS = 64;
@@ -250,7 +265,9 @@ export async function rehearseSelection(selector: Selector, watch: Watch, again:
   const untilMs = monotonicMs() + SELECTION_MS_MAX;
   const rowsMin = again ? SELECTION_ROWS_AGAIN : SELECTION_ROWS;
   for (let rows = 0; rows < rowsMin && monotonicMs() < untilMs; rows += selector.table.count) {
-    selector.select();
+    const row = selector.select();
+    // What an incident record asks.
+    if (row !== -1) selector.acquaint(row);
     selector.matchAll();
     await watch.look();
   }
@@ -268,7 +285,7 @@ export interface RehearsalParts {
   /** Whether the guard has PSI rules: they are asked at every turn of a kill. */
   hasRules: boolean;
   persona: Persona;
-  /** The guard's. */
+  /** That nobody hears. */
   log: Log;
   /** Makes a guard's witness. */
   rehearsed: Witnesses['rehearsed'];
@@ -278,14 +295,13 @@ export interface RehearsalParts {
 export async function rehearseAftermath(
   headroom: Headroom | null,
   instruments: Instruments | null,
-  ownLog: Log,
+  log: Log,
   watch: Watch,
   whole: boolean,
 ): Promise<void> {
   headroom?.rehearse();
   await watch.look();
   if (instruments === null) return;
-  const log = Log.rehearsal(ownLog);
   const aftermath = new Aftermath({ limits: SOME_LIMITS }, log, instruments);
   const victim = emptyVictim();
   const now = new Moment();
@@ -346,9 +362,15 @@ export async function rehearseShortlist(
   }
 }
 
-/** Writes numbers of every kind: what of it a line of the living machine never shows would be thrown out of compiled code later. */
-export function rehearseNumbers(): void {
+/** Has system calls fail: on a quiet machine none does for long. */
+export function rehearseFailures(): void {
+  for (let time = 0; time < FAILURES; time++) close(NO_FD);
+}
+
+/** Writes numbers and characters of every kind: what of it a line of the living machine never shows would throw compiled code away later. */
+export function rehearseLines(): void {
   const line = new Line();
+  const json = new JsonLine(JSON_LINE_BYTES);
   for (let time = 0; time < NUMBERS; time++) {
     line
       .clear()
@@ -361,23 +383,46 @@ export function rehearseNumbers(): void {
       .fixed(time * 1000.5, 1)
       .percent(time / 3)
       .share(time, NUMBERS, 0);
+    json
+      .clear()
+      .decimal(time / 3)
+      .decimal(time * 1e6)
+      .hundredths(-time)
+      .hundredths(time * 1e6);
+  }
+  for (let time = 0; time < TEXTS; time++) {
+    line.clear().escaped(SOME_TEXT, 0, SOME_TEXT.length);
+    json.clear().utf8(SOME_TEXT, 0, SOME_TEXT.length);
   }
 }
 
-/** Ranks processes that are equal in all but one thing: what decides between those may not be seen for long on the living machine. */
+/** Ranks processes of kinds that may not be seen for long on the living machine: equal in all but one thing, weighed, hardly known. */
 export function rehearseRanking(policy: SelectionPolicy): void {
   const table = new CandidateTable(2);
-  for (let pid = 1; pid <= 2; pid++) table.add(pid);
-  for (let time = 0; time < RANKINGS; time++) {
+  for (let time = 0; time < RANKINGS * SOME_ADJS.length; time++) {
+    table.clear();
+    for (let row = 0; row < 2; row++) {
+      table.add(row + 1);
+      table.oomScoreAdj[row] = SOME_ADJS[time % SOME_ADJS.length] as number;
+      table.anonKib[row] = time % 3 === 0 ? UNKNOWN : SOME_KIB;
+      table.rssKib[row] = SOME_KIB + row * (time % 7);
+    }
+    // All but one thing are equal, at first.
     table.startTimeTicks[1] = time % 2;
     outranks(table, 0, 1, policy);
     outranks(table, 1, 0, policy);
+    if (time % 2 === 0) table.mark(0, MARK_PREFERRED);
+    if (time % 5 === 0) table.mark(0, MARK_AVOIDED);
+    scoreBound(table, 0, policy, MARK_NAMED, time);
+    isSmall(table, 0, policy);
+    outranks(table, 0, 1, policy);
   }
 }
 
 /**
- * Kills of children: one with SIGTERM, and with hooks, and one with SIGKILL and without them, each time. The stage is the same each
- * time, because V8 throws compiled code away together with the objects that it has seen.
+ * Kills of children: one with SIGTERM, and with hooks, and one with SIGKILL and without them, each time; and apart those of children
+ * that SIGTERM does not end. The stage is the same each time, because V8 throws compiled code away together with the objects that
+ * it has seen.
  */
 export class KillRehearsal {
   private readonly program = usable('sleep');
@@ -396,6 +441,23 @@ export class KillRehearsal {
     await killChild(this.stage, this.stage.term, this.program, this.watch);
     this.stage.useHooks(false);
     await killChild(this.stage, this.stage.kill, this.program, this.watch);
+  }
+
+  /** Of a child that does not end when it gets SIGTERM: memory falls further, or it is given no time. */
+  async escalate(): Promise<void> {
+    if (this.program === null) return;
+    this.stage.useHooks(false);
+    for (const inTime of [true, false]) {
+      this.stage.giveTime(inTime);
+      await killChild(
+        this.stage,
+        this.stage.term,
+        this.program,
+        this.watch,
+        inTime ? this.stage.kill : this.stage.term,
+      );
+    }
+    this.stage.giveTime(true);
   }
 }
 
@@ -532,7 +594,7 @@ class Stage {
   private alwaysReady = -1;
 
   constructor(parts: RehearsalParts) {
-    const { files, sampler, selfPid, patterns, selection, instruments, hasRules, persona, rehearsed } = parts;
+    const { files, sampler, selfPid, patterns, selection, instruments, hasRules, persona, log, rehearsed } = parts;
     const policy = copyPolicy({
       persona,
       limits: this.never,
@@ -541,7 +603,6 @@ class Stage {
       killAfterMs: DEFAULT_KILL_AFTER_MS,
       reportIntervalMs: 1,
     });
-    const log = Log.rehearsal(parts.log);
     const pollSet = new PollSet(HOOKS_POLL_SLOT + HOOK_POLL_SLOTS);
     const hook = usable('true');
     const hooks = new Hooks({ beforeKill: hook, afterKill: hook, dbusSummary: null }, log, pollSet, HOOKS_POLL_SLOT);
@@ -584,6 +645,11 @@ class Stage {
     this.policy.limits = limits;
   }
 
+  /** Whether a victim may ignore SIGTERM for a while. */
+  giveTime(gives: boolean): void {
+    this.policy.killAfterMs = gives ? DEFAULT_KILL_AFTER_MS : 0;
+  }
+
   /** Whether the kills that follow are accompanied. */
   useHooks(uses: boolean): void {
     this.parts.hooks = uses ? this.hooks : this.noHooks;
@@ -605,21 +671,45 @@ class Stage {
   }
 }
 
-/** Starts a child and lets the stage's guard end it, by the signal that `limits` ask for. */
-async function killChild(stage: Stage, limits: Limits, program: string, watch: Watch): Promise<void> {
+/**
+ * Starts a child and lets the stage's guard end it, by the signal that `limits` ask for.
+ * @param thenLimits  if it is to be alive still at the look after that, stopped: what memory is at from then on
+ */
+async function killChild(
+  stage: Stage,
+  limits: Limits,
+  program: string,
+  watch: Watch,
+  thenLimits: Limits | null = null,
+): Promise<void> {
   const slot = new SpawnSlot(program, [cString('sleep'), cString('10')], []);
   slot.start(() => undefined);
   const startsByMs = monotonicMs() + CHILD_START_MS_MAX;
   while (slot.startedPid() === 0 && monotonicMs() < startsByMs) await watch.lookLater();
   const pid = slot.startedPid();
   if (pid === 0) return;
+  if (thenLimits !== null) {
+    kill(pid, SIGSTOP);
+    await watch.lookLater();
+  }
   stage.open(pid);
   stage.setLimits(limits);
   const { guard } = stage;
   const { hooks, pollSet } = stage.parts;
   const endedBefore = guard.ended;
   const untilMs = monotonicMs() + KILL_MS_MAX;
-  for (; guard.ended === endedBefore && monotonicMs() < untilMs; await watch.lookLater()) guard.tick();
+  if (thenLimits !== null) {
+    for (let tick = 0; tick < TICKS_BEFORE_ESCALATION; tick++) guard.tick();
+    stage.setLimits(thenLimits);
+    // What is asked after SIGKILL only, which does not leave it the time.
+    stage.parts.target.isStuck();
+  }
+  while (guard.ended === endedBefore && monotonicMs() < untilMs) {
+    // At once once more: both victim and hook are to be seen while they run, which is not long.
+    for (let tick = 0; tick < TICKS_IN_A_ROW; tick++) guard.tick();
+    if (hooks.starting) await watch.look();
+    else await watch.lookLater();
+  }
   // Memory is back.
   stage.setLimits(stage.never);
   for (let tick = 0; tick < TICKS_AFTER_KILL; tick++) guard.tick();
@@ -630,6 +720,8 @@ async function killChild(stage: Stage, limits: Limits, program: string, watch: W
   for (now.update(); hooks.busy && now.ms < untilMs; now.update()) {
     pollSet.wait(0);
     hooks.service(now);
+    // As a scan asks meanwhile.
+    hooks.isChild(pid);
     await watch.lookLater();
   }
   stage.close();

@@ -6,7 +6,7 @@
 import { accessSync, constants, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, getPriority, release, setPriority } from 'node:os';
 import { monotonicMs, ThreadCpuTime, threadCpuMs } from '../../native-shims/clock.js';
-import { compileAtNextCall } from '../../native-shims/engine.js';
+import { compileAtNextCall, limitInlining } from '../../native-shims/engine.js';
 import { strerror } from '../../native-shims/errno.js';
 import { eventLoopFd, turn } from '../../native-shims/event-loop.js';
 import { FdBatch } from '../../native-shims/fd-batch.js';
@@ -61,7 +61,8 @@ import {
   measureTick,
   rehearseAftermath,
   rehearseCadence,
-  rehearseNumbers,
+  rehearseFailures,
+  rehearseLines,
   rehearseRanking,
   rehearseRules,
   rehearseSelection,
@@ -116,6 +117,9 @@ const KILL_PARTS = [
   [Witness, IncidentRecorder, EventLog],
   [StateRecorder, PageWriter],
 ];
+
+/** Each line of the log would have all in it that it takes to write it: 0.15 MiB (measured). */
+const KILL_INLINED_BYTES_MAX = 400;
 
 /** What each tick runs through, whatever it finds. */
 const TICK_PATH = [Guard, Witness, StateRecorder, PageWriter, Cadence, PollSet, Hooks, IncidentRecorder, PressureRules];
@@ -290,10 +294,11 @@ export function prepareGuard(
   const watch = new Watch(guard, pollSet, REHEARSAL_POLL_SLOT, startedMs, getPriority() < 0);
   const { persona } = options;
   const hasRules = rules !== null;
+  const unheard = Log.rehearsal(log);
   const kills =
     selfPid === process.pid
       ? new KillRehearsal(
-          { files, sampler, selfPid, patterns, selection, instruments, hasRules, persona, log, rehearsed },
+          { files, sampler, selfPid, patterns, selection, instruments, hasRules, persona, log: unheard, rehearsed },
           watch,
         )
       : null;
@@ -308,7 +313,8 @@ export function prepareGuard(
     shortlist,
     rehearseKills: async (whole) => {
       await kills?.run();
-      await rehearseAftermath(headroom, instruments, log, watch, whole);
+      if (whole) await kills?.escalate();
+      await rehearseAftermath(headroom, instruments, unheard, watch, whole);
     },
     measureTick: () => cadence.setTickCost(measureTick(sampler, true)),
     rehearseCadence: () => rehearseCadence(sampler.memory, watch),
@@ -328,7 +334,9 @@ export async function sealGuard(prepared: PreparedGuard, log: Log): Promise<void
     for (const part of KILL_PARTS) {
       for (let half = 0; half < 2; half++) {
         compileAtNextCall(part, half, 2);
+        limitInlining(KILL_INLINED_BYTES_MAX);
         await prepared.rehearseKills(false);
+        limitInlining();
       }
     }
   };
@@ -346,7 +354,8 @@ export async function sealGuard(prepared: PreparedGuard, log: Log): Promise<void
   };
   const compile = async (): Promise<void> => {
     await prepared.rehearseCadence();
-    rehearseNumbers();
+    rehearseFailures();
+    rehearseLines();
     rehearseRanking(prepared.selection);
     await prepared.rehearseRules(true);
     // What is compiled while a first kill is under way has not seen all of it, and would be thrown away by the second.

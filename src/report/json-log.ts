@@ -117,6 +117,11 @@ export class JsonLog {
     readonly writerPid: number,
   ) {}
 
+  /** One that does the same, down to the system calls, and nobody hears it. */
+  rehearsal(): JsonLog {
+    return new JsonLog(this.writer?.rehearsal() ?? null, 0);
+  }
+
   /** Sends a line with its fields, or drops it. Returns false if nobody will read the pipe any more. */
   write(kind: LineKind, line: Line, goesNowhere: boolean): boolean {
     const { record, fields } = this;

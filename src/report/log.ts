@@ -11,7 +11,7 @@ import { EAGAIN, ENOTCONN } from '../../native-shims/errno.js';
 import { isTerminal, NonBlockingWriter } from '../../native-shims/write.js';
 import type { LineKind, LogTopic } from '../shared/log-record.js';
 import type { JsonLine } from './json-line.js';
-import { Fields, JsonLog } from './json-log.js';
+import { Fields, type JsonLog } from './json-log.js';
 import { Line } from './line.js';
 
 export type { LineKind } from '../shared/log-record.js';
@@ -50,17 +50,24 @@ class Stream {
   /** Lost so far. */
   droppedLines = 0;
   private unsaid = 0;
-  readonly coloured: boolean;
-  /** Whether the journal reads it. */
-  readonly isJournal: boolean;
-  private readonly writer: NonBlockingWriter;
   private cut = false;
   private readonly notice = new Line();
 
-  constructor(fd: number) {
-    this.writer = NonBlockingWriter.forInheritedFd(fd);
-    this.isJournal = isJournal(fd, process.env['JOURNAL_STREAM']);
-    this.coloured = process.env['NO_COLOR'] === undefined && isTerminal(fd);
+  /** @param isJournal  whether the journal reads it */
+  private constructor(
+    private readonly writer: NonBlockingWriter,
+    private readonly isJournal: boolean,
+    private readonly coloured: boolean,
+  ) {}
+
+  static forInheritedFd(fd: number): Stream {
+    const coloured = process.env['NO_COLOR'] === undefined && isTerminal(fd);
+    return new Stream(NonBlockingWriter.forInheritedFd(fd), isJournal(fd, process.env['JOURNAL_STREAM']), coloured);
+  }
+
+  /** One that does the same, and nobody hears it. */
+  rehearsal(): Stream {
+    return new Stream(this.writer.rehearsal(), this.isJournal, this.coloured);
   }
 
   /** Writes a line that ends in a newline, or drops it. */
@@ -165,8 +172,6 @@ export class Log {
   /** What is written as text while the log is JSON. */
   private readonly text = new Line();
   private kind: LineKind = 'start';
-  private readonly stdout = new Stream(STDOUT);
-  private readonly stderr = new Stream(STDERR);
   private syslog: Syslog | null = null;
   private json: JsonLog | null = null;
   /** Lost by a log writer that has ended. */
@@ -174,14 +179,18 @@ export class Log {
   private held: HeldLine[] | null = null;
 
   /** @param ident  the name that syslog shows */
-  constructor(private readonly ident: string) {}
+  constructor(
+    private readonly ident: string,
+    private readonly stdout = Stream.forInheritedFd(STDOUT),
+    private readonly stderr = Stream.forInheritedFd(STDERR),
+  ) {}
 
-  /** Says the same in the same form as `log`, and nobody hears it. */
+  /** Says the same in the same form as `log`, down to the system calls, and nobody hears it. Not those of syslog, where an empty message is one. */
   static rehearsal(log: Log): Log {
-    const quiet = new Log('rehearsal');
-    quiet.quiet = true;
-    if (log.json !== null) quiet.json = new JsonLog(null, 0);
-    return quiet;
+    const rehearsal = new Log(log.ident, log.stdout.rehearsal(), log.stderr.rehearsal());
+    rehearsal.quiet = log.syslog !== null;
+    rehearsal.json = log.json?.rehearsal() ?? null;
+    return rehearsal;
   }
 
   /** Sends everything to the syslog daemon at `path` from now on. */

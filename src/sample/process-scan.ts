@@ -314,8 +314,11 @@ export class ProcessScan {
     const length = this.files.read(pid, PID_STAT, this.bytes);
     if (length < 0 || !parsePidStat(this.bytes, length, this.stat)) return false;
     const { state, numThreads } = this.stat;
-    const stuck = state === STATE_UNINTERRUPTIBLE || (state === STATE_ZOMBIE && numThreads > 1);
-    return stuck && this.stat.startTimeTicks === startTimeTicks;
+    // Compared whether it matters or not: what V8 has never seen compared makes it throw code away.
+    const isZombie = state === STATE_ZOMBIE;
+    const hasThreads = numThreads > 1;
+    const isIt = this.stat.startTimeTicks === startTimeTicks;
+    return isIt && (state === STATE_UNINTERRUPTIBLE || (isZombie && hasThreads));
   }
 
   /** Leaves in `this.statm` what a living thread of the row's process shows, if its main thread is a zombie. */

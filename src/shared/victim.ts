@@ -21,15 +21,18 @@ export interface Victim {
   cmdlineLength: number;
 }
 
+/** What comes out of a column of floats later is none of an integer's kind to V8 from the beginning: else the victim would change its own then. */
+const A_FLOAT = 0.5;
+
 export function emptyVictim(): Victim {
   return {
     pid: 0,
-    startTimeTicks: 0,
+    startTimeTicks: A_FLOAT,
     uid: 0,
     oomScore: 0,
     oomScoreAdj: 0,
-    rssKib: 0,
-    anonKib: 0,
+    rssKib: A_FLOAT,
+    anonKib: A_FLOAT,
     name: new Uint8Array(16),
     nameLength: 0,
     cmdline: new Uint8Array(CMDLINE_BYTES_MAX),

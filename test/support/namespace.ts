@@ -39,6 +39,8 @@ export interface Scenario {
   stopsLogWriter?: boolean;
   timeoutMs?: number;
   settleMs?: number;
+  /** The guard's runtime directory: the hogs wait until its event log says that it is sealed. */
+  sealsIn?: string;
   afterMs?: number;
 }
 
@@ -55,6 +57,8 @@ export interface ScenarioResult {
   guardExit: { code: number | null; signal: string | null } | null;
   stdout: string;
   stderr: string;
+  /** How much of stdout there was when the hogs began to grow, characters. */
+  stdoutBefore: number;
   /** Where the tmpfs was mounted. */
   tmpfs: string | null;
   hogs: HogResult[];

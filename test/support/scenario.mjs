@@ -10,6 +10,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import {
   closeSync,
   constants,
+  existsSync,
   mkdtempSync,
   openSync,
   readdirSync,
@@ -21,6 +22,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { limitsFor, startHog, until } from './hogs.mjs';
+
+/** It takes a second, and ten times as long on a slow machine. */
+const SEALED_MS_MAX = 20_000;
 
 const scenario = JSON.parse(process.argv[2]);
 
@@ -86,7 +90,9 @@ guard.on('exit', (code, signal) => (guardExit = { code, signal }));
 const READY = /SIGKILL when/;
 const ready = () => READY.test(said.stderr) || READY.test(said.stdout);
 for (const deadline = Date.now() + 5000; !ready() && guardExit === null && Date.now() < deadline; ) await sleep(5);
+if (scenario.sealsIn !== undefined) await sealed(scenario.sealsIn);
 await sleep(scenario.settleMs ?? 300);
+const stdoutBefore = said.stdout.length;
 
 if (scenario.stopsLogWriter === true) await stopLogWriter();
 
@@ -115,6 +121,7 @@ const result = {
   guardPid: guard.pid,
   guardExit,
   ...said,
+  stdoutBefore,
   termPercent: limits.termPercent,
   tmpfs,
   hogs: hogs.map(resultOf),
@@ -148,6 +155,16 @@ async function stopLogWriter() {
     }
   }
   closeSync(fd);
+}
+
+/** Waits for the guard to be sealed. */
+async function sealed(runtimeDir) {
+  const events = path.join(runtimeDir, 'events.ndjson');
+  const deadline = Date.now() + SEALED_MS_MAX;
+  while (!existsSync(events) || !readFileSync(events, 'latin1').includes('"sealed"')) {
+    if (Date.now() > deadline) throw new Error('the guard was never sealed');
+    await sleep(50);
+  }
 }
 
 async function guardSays({ untilStderr, untilStdout }) {

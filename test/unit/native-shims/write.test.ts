@@ -127,6 +127,21 @@ describe('NonBlockingWriter', () => {
     expect(readFileSync(file, 'utf8')).toBe('before\none\n');
   });
 
+  it.each([
+    ['a pipe', pipe],
+    ['a stream socket', socketPair],
+    ['a terminal', terminal],
+  ])('rehearsed to %s takes all and writes nothing', (_case, make) => {
+    const { reader, writer } = make();
+    const rehearsed = writerFor(writer).rehearsal();
+    expect([write(rehearsed), write(rehearsed)]).toEqual([LINE.length, LINE.length]);
+    expect(drain(reader)).toEqual([]);
+  });
+
+  it('rehearsed fails as it would otherwise', () => {
+    expect(write(NonBlockingWriter.forInheritedFd(99_999).rehearsal())).toBe(-EBADF);
+  });
+
   it('writes to /dev/null', () => {
     expect(write(writerFor(own(open(cString('/dev/null'), 1))))).toBe(LINE.length);
   });

@@ -13,7 +13,8 @@ import { datagramListener, drain, pipe, socketPair, terminal, unblocked } from '
 
 /*
  * A Log writes to its process's own stdout and stderr, so it runs in a child. It says what it is told to,
- * by message (kind, first and last number of the lines) or once by argument (kinds and a length).
+ * by message (kind, first and last number of the lines) or once by argument (kinds and a length; a third one: its rehearsal says
+ * it, and the exit status is what that has lost).
  */
 const CHILD = `
   import { Log } from './src/report/log.js';
@@ -22,8 +23,10 @@ const CHILD = `
     for (let i = from; i < to; i++) log.say(kind, \`line \${i} \${'x'.repeat(100)}\`);
     process.send('said');
   });
-  const [kinds, length] = process.argv.slice(2);
-  for (const kind of kinds?.split(',') ?? []) log.say(kind, kind[0].repeat(length));
+  const [kinds, length, rehearses] = process.argv.slice(2);
+  const said = rehearses === undefined ? log : Log.rehearsal(log);
+  for (const kind of kinds?.split(',') ?? []) said.say(kind, kind[0].repeat(length));
+  if (said !== log) process.exitCode = said.droppedLines;
 `;
 
 const ROOT = path.resolve(import.meta.dirname, '../../..');
@@ -54,6 +57,14 @@ describe('Log to stdout and stderr', () => {
       env: { NODE_PATH },
     });
     expect({ stdout, stderr, status }).toEqual({ stdout: 'rr\ndd\n', stderr: 'ss\nww\nfatal: ff\n', status: 0 });
+  });
+
+  it('says nothing in a rehearsal, and loses nothing', () => {
+    const { stdout, stderr, status } = spawnSync(process.execPath, [program, KINDS, '2', 'rehearses'], {
+      encoding: 'utf8',
+      env: { NODE_PATH },
+    });
+    expect({ stdout, stderr, status }).toEqual({ stdout: '', stderr: '', status: 0 });
   });
 
   it('ends a line that is too long with a newline, at 4096 bytes', () => {
