@@ -3,7 +3,7 @@
 # /lab/out in LAB_DIR/out (with serial.log and qemu.log). The root disk is never changed (copy-on-write).
 #
 # Exit status: guest.sh's; 124 the time ran out (what was on the disk by then is kept); 125 the guest never finished.
-# Environment: MEM_MB=1024, SWAP_MB=0, TIMEOUT=300 (s), SWAP_BPS, ROOT_BPS (bytes/s of those disks; 0: as they are).
+# Environment: MEM_MB=1024, SWAP_MB=0, TIMEOUT=300 (s), BEGINS_S=120 (until guest.sh has begun), SWAP_BPS, ROOT_BPS (bytes/s of those disks; 0: as they are).
 #
 # Emulated (TCG): /dev/kvm is no use for stock kernels on the machines this was made for. Without -erms and -fsrm memory
 # runs at the host's speed; thread=multi gives each vCPU a thread; preallocated RAM takes the host's page faults away.
@@ -42,10 +42,28 @@ fi
 kernel_args="root=LABEL=labroot rw rootfstype=ext4 console=ttyS0 tsc=reliable psi=1 systemd.unified_cgroup_hierarchy=1"
 kernel_args+=" panic=5 mitigations=off quiet fsck.mode=skip systemd.show_status=false net.ifnames=0"
 
-timeout -k 5 "$timeout" qemu-system-x86_64 -accel tcg,thread=multi,tb-size=256 -cpu max,-erms,-fsrm -smp 2 -m "$mem" \
-  -nodefaults -object "memory-backend-ram,id=ram,size=${mem}M,prealloc=on" -machine pc,memory-backend=ram \
-  -display none -no-reboot -serial "file:$lab/out/serial.log" -serial "pipe:$work/serial1" -monitor "pipe:$work/monitor" -kernel "$image/vmlinuz" -initrd "$image/initrd.img" \
-  -append "$kernel_args" "${args[@]}" </dev/null >"$lab/out/qemu.log" 2>&1
+start() {
+  exec timeout -k 5 "$timeout" qemu-system-x86_64 -accel tcg,thread=multi,tb-size=256 -cpu max,-erms,-fsrm -smp 2 -m "$mem" \
+    -nodefaults -object "memory-backend-ram,id=ram,size=${mem}M,prealloc=on" -machine pc,memory-backend=ram \
+    -display none -no-reboot -serial "file:$lab/out/serial.log" -serial "pipe:$work/serial1" -monitor "pipe:$work/monitor" -kernel "$image/vmlinuz" -initrd "$image/initrd.img" \
+    -append "$kernel_args" "${args[@]}" </dev/null >"$lab/out/qemu.log" 2>&1
+}
+
+# Now and then an emulated machine stands still before its kernel has said a word (seen once in some fifty boots): then it is booted again.
+begun() { grep -qs 'guest.sh begins' "$lab/out/serial.log"; }
+for ((boots = 1; ; boots++)); do
+  start &
+  qemu=$!
+  for ((s = 0; s < ${BEGINS_S:-120}; s++)); do
+    begun || ! kill -0 "$qemu" 2>/dev/null && break
+    sleep 1
+  done
+  begun || ! kill -0 "$qemu" 2>/dev/null || [ "$boots" = 3 ] && break
+  echo "the guest has not begun after $s s, and is booted again" >&2
+  kill "$qemu"
+  wait "$qemu"
+done
+wait "$qemu"
 status=$?
 
 # Recover /out without mounting: replay the journal, then copy with debugfs.

@@ -7,6 +7,9 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2317 # the cases call the functions
 
+# boot.sh waits for this.
+echo 'guest.sh begins' >/dev/ttyS0
+
 event() { echo "$(cut -d' ' -f1 /proc/uptime) $*" >>"$dir/events"; }
 scope() { systemd-run --quiet --scope --slice="$1" --unit="$2" choom -n 0 -- "${@:3}"; }
 main_pids() {
