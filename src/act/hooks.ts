@@ -111,10 +111,13 @@ class Report {
   }
 }
 
+/** Neither a process nor a process group: those of kernel threads and of the dying are 0 and -1. */
+const NO_PID = -2;
+
 /** One instance of a hook. */
 class HookProcess {
   private state: 'idle' | 'starting' | 'running' = 'idle';
-  private pid = 0;
+  private pid = NO_PID;
   private pidfd = -1;
   private startedMs = A_FRACTION;
   private overdue = false;
@@ -136,8 +139,9 @@ class HookProcess {
     return this.state === 'starting';
   }
 
+  /** Whether it runs as this process. */
   is(pid: number): boolean {
-    return this.state === 'running' && this.pid === pid;
+    return this.pid === pid;
   }
 
   start(now: Moment): void {
@@ -162,8 +166,9 @@ class HookProcess {
   }
 
   private adopt(): void {
-    this.pid = this.slot.startedPid();
-    if (this.pid === 0) return;
+    const pid = this.slot.startedPid();
+    if (pid === 0) return;
+    this.pid = pid;
     this.state = 'running';
     this.pidfd = pidfdOpen(this.pid);
     if (this.pidfd >= 0) this.pollSet.watch(this.pollSlot, this.pidfd, POLLIN);
@@ -181,6 +186,7 @@ class HookProcess {
     if (this.pidfd >= 0) close(this.pidfd);
     this.pollSet.clear(this.pollSlot);
     this.pidfd = -1;
+    this.pid = NO_PID;
     this.state = 'idle';
     this.report.tell(this.overdue ? TIMED_OUT : status === 0 ? OK : FAILED);
     if (this.log.debugEnabled) {

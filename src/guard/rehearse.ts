@@ -720,8 +720,6 @@ async function killChild(
   for (now.update(); hooks.busy && now.ms < untilMs; now.update()) {
     pollSet.wait(0);
     hooks.service(now);
-    // As a scan asks meanwhile.
-    hooks.isChild(pid);
     await watch.lookLater();
   }
   stage.close();
