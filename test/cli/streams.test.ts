@@ -66,13 +66,14 @@ function startOn(persona: Persona, { tree, hook }: Observed, stdio: Stdio, args:
   return child;
 }
 
-/** The process that writes the log of a guard. */
-function writerOf(guard: ChildProcess): number {
-  const writer = readdirSync('/proc')
-    .map(Number)
-    .find((pid) => pid > 0 && parentOf(pid) === guard.pid && commandOf(pid).startsWith('oom-backstop log'));
-  if (writer === undefined) throw new Error('a guard without a log writer');
-  return writer;
+/** The process that writes the log of a guard, once it has come so far: the guard may have decided before. */
+async function writerOf(guard: ChildProcess): Promise<number> {
+  const find = (): number | undefined =>
+    readdirSync('/proc')
+      .map(Number)
+      .find((pid) => pid > 0 && parentOf(pid) === guard.pid && commandOf(pid).startsWith('oom-backstop log'));
+  await until(() => find() !== undefined, 'the log writer');
+  return find() as number;
 }
 
 function parentOf(pid: number): number {
@@ -256,7 +257,7 @@ describe('a guard that logs as JSON', () => {
       text += chunk;
     });
     await until(() => seen.marks() >= 1, 'the first tick');
-    const writer = writerOf(child);
+    const writer = await writerOf(child);
     process.kill(writer, 'SIGSTOP');
     const marks = seen.marks();
     await until(() => seen.marks() >= marks + MARKS, 'ticks with a stopped writer');
@@ -271,7 +272,7 @@ describe('a guard that logs as JSON', () => {
     const seen = observed(FEW);
     const child = jsonGuardOn(seen, ['pipe', 'pipe']);
     await until(() => seen.marks() >= 1, 'the first tick');
-    const writer = writerOf(child);
+    const writer = await writerOf(child);
     onTestFinished(() => void process.kill(writer, 'SIGKILL'));
     process.kill(writer, 'SIGSTOP');
     const end = ended(child);
@@ -291,7 +292,7 @@ describe('a guard that logs as JSON', () => {
       stderr += chunk;
     });
     await until(() => seen.marks() >= 1, 'the first tick');
-    breakIt(pipe, writerOf(child));
+    breakIt(pipe, await writerOf(child));
     const marks = seen.marks();
     await until(() => seen.marks() >= marks + MARKS && /^sending SIG/m.test(stderr), 'ticks as text');
     expect(stderr.match(/^the log writer has ended: the log goes on as text$/gm)).toHaveLength(1);
@@ -332,7 +333,7 @@ describe('a guard that logs as JSON', () => {
       text += chunk;
     });
     await until(() => seen.marks() >= 2, 'ticks');
-    const writer = writerOf(child);
+    const writer = await writerOf(child);
     const marks = seen.marks();
     const end = ended(child);
     child.kill('SIGTERM');
