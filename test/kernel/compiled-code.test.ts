@@ -14,7 +14,7 @@ import { describeIf } from '../support/requires.js';
 const FLAGS = ['--max-semi-space-size=1', '--v8-pool-size=1', '--trace-deopt'];
 
 /** What V8 compiles depends on how threads come in turns: once in a while something has not been seen. */
-const TRIES_AGAIN = 2;
+const TRIES_AGAIN = 4;
 
 const HOG = { rateMibPerS: 400, maxMib: 900 };
 /** Somebody who could be chosen, and is not. */
