@@ -705,7 +705,7 @@ async function killChild(
     stage.parts.target.isStuck();
   }
   while (guard.ended === endedBefore && monotonicMs() < untilMs) {
-    // At once once more: both victim and hook are to be seen while they run, which is not long.
+    // Without a wait in between: both victim and hook are to be seen while they run, which is not long.
     for (let tick = 0; tick < TICKS_IN_A_ROW; tick++) guard.tick();
     if (hooks.starting) await watch.look();
     else await watch.lookLater();

@@ -21,7 +21,7 @@ export interface Victim {
   cmdlineLength: number;
 }
 
-/** What comes out of a column of floats later is none of an integer's kind to V8 from the beginning: else the victim would change its own then. */
+/** Not an integer: what is put there comes out of columns of floats, and an integer's field that gets a float makes V8 throw away the code that knew it. */
 const A_FLOAT = 0.5;
 
 export function emptyVictim(): Victim {
